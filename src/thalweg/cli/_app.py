@@ -1,0 +1,178 @@
+"""The commands and their options."""
+
+import json
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+from rich.console import Console
+
+from thalweg._version import __version__
+from thalweg.cli._summary import print_summary
+from thalweg.cli._target import load_target
+from thalweg.errors import ArgumentError, ThalwegError, ThalwegWarning
+from thalweg.estimate import versions
+from thalweg.report import write_report
+from thalweg.report._write import require_replaceable
+from thalweg.study import DemoSettings, Findings, MeasureSettings, demo, measure
+
+app = typer.Typer(
+    name="thalweg",
+    help="Measure the geometry of a neural network's loss landscape.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Out = Annotated[Path, typer.Option(help="Folder of the report; it is written only when all of it is ready.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of every random choice.")]
+Device = Annotated[str | None, typer.Option(help="Where to compute, for instance cuda.")]
+Top = Annotated[int, typer.Option(min=1, help="Largest eigenvalues to compute.")]
+Probes = Annotated[int, typer.Option(min=1, help="Random probes of the spectral density.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON instead of a table.")]
+
+
+def run() -> None:
+    """Run the application; what Thalweg refuses becomes one line and exit code 2."""
+    try:
+        app(standalone_mode=False)
+    except typer.Exit as done:
+        sys.exit(done.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        _say("interrupted; nothing was written")
+        sys.exit(130)
+    except ThalwegError as error:
+        _say(str(error))
+        sys.exit(2)
+    except _usage_error() as error:
+        _say(error.format_message())  # type: ignore[attr-defined]  # click's own exceptions have it
+        sys.exit(2)
+
+
+@app.callback(invoke_without_command=True)
+def root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    """Measure the geometry of a neural network's loss landscape."""
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.command("demo")
+def run_demo(
+    out: Out = Path("thalweg-demo"),
+    seed: Seed = 0,
+    device: Device = None,
+    top: Top = 20,
+    probes: Probes = 4,
+    data: Annotated[str, typer.Option(help="digits, mnist, fashion-mnist or cifar10.")] = "digits",
+    data_root: Annotated[
+        Path | None, typer.Option(help="Folder of the data sets; by default the environment variable THALWEG_DATA.")
+    ] = None,
+    samples: Annotated[int, typer.Option(min=1, help="Training items to use.")] = 1000,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over them.")] = 20,
+    width: Annotated[float, typer.Option(help="Width multiplier of both architectures.")] = 0.125,
+    as_json: Json = False,
+) -> None:
+    """Train two architectures from two seeds each, measure all four, and write a report."""
+    require_replaceable(out.absolute())
+    settings = DemoSettings(
+        data=data,
+        data_root=None if data_root is None else str(data_root),
+        samples=samples,
+        width=width,
+        epochs=epochs,
+        seed=seed,
+        device=_device(device) or "cpu",
+    )
+    with _notes():
+        findings = demo(settings, MeasureSettings(top=top, probes=probes, seed=seed), progress=True)
+    _finish(findings, out, as_json)
+
+
+@app.command("measure")
+def run_measure(
+    target: Annotated[
+        str, typer.Argument(help="FILE.py:NAME, where NAME is a Landscape or a function that returns one.")
+    ],
+    out: Out = Path("thalweg-report"),
+    seed: Seed = 0,
+    device: Device = None,
+    top: Top = 20,
+    probes: Probes = 4,
+    as_json: Json = False,
+) -> None:
+    """Measure a landscape of your own and write a report."""
+    require_replaceable(out.absolute())
+    place = _device(device)
+    with _notes():
+        landscape = load_target(target, place)
+    settings = MeasureSettings(top=min(top, landscape.size), probes=probes, seed=seed)
+    if top > landscape.size and top != 20:
+        raise ArgumentError(f"top: expected at most the number of parameters {landscape.size}, got {top}.")
+    name = target.rpartition(":")[2]
+    with _notes():
+        found = measure(landscape, settings, name=name, progress=True)
+    findings = Findings(
+        title=f"Loss landscape of {name}",
+        measurements=(found,),
+        configuration={
+            "target": target,
+            "objective": landscape.objective.name,
+            "mode": landscape.mode,
+            "samples": landscape.count,
+            **{f"measure.{key}": value for key, value in vars(settings).items()},
+        },
+        versions=versions(),
+        seconds=found.cost.seconds,
+    )
+    _finish(findings, out, as_json)
+
+
+def _finish(findings: Findings, out: Path, as_json: bool) -> None:
+    page = write_report(findings, out)
+    if as_json:
+        typer.echo(json.dumps(findings.to_dict(), allow_nan=False, indent=2))
+    else:
+        print_summary(findings)
+    _say(f"report written to {page}", error=False)
+
+
+def _device(name: str | None) -> str | None:
+    if name is None:
+        return None
+    try:
+        torch.empty(0, device=torch.device(name))
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ArgumentError(f"device: expected one that torch can use here, got {name!r} ({reason}).") from None
+    return name
+
+
+def _say(text: str, *, error: bool = True) -> None:
+    line = f"thalweg: {'error: ' if error else ''}{' '.join(text.split())}"
+    Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(line)
+
+
+def _usage_error() -> Any:
+    import click
+
+    return click.ClickException
+
+
+@contextmanager
+def _notes() -> Iterator[None]:
+    """Show each of Thalweg's warnings as one line."""
+
+    def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+        del category
+        _say(f"note: {message}", error=False)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", ThalwegWarning)
+        warnings.showwarning = show
+        yield

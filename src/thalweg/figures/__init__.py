@@ -1,0 +1,35 @@
+"""Figures of results: :func:`plot` for the screen with plotly, :func:`draw` for paper with matplotlib."""
+
+from thalweg.figures._density import draw_density, plot_density
+from thalweg.figures._dispatch import draw, plot
+from thalweg.figures._eigenpairs import draw_eigenpairs, plot_eigenpairs
+from thalweg.figures._history import draw_history, plot_history
+from thalweg.figures._line import draw_line, plot_line
+from thalweg.figures._measurements import draw_measurements, plot_measurements
+from thalweg.figures._paper import save
+from thalweg.figures._path import draw_connection, draw_path, plot_connection, plot_path
+from thalweg.figures._screen import template
+from thalweg.figures._surface import draw_surface, plot_surface
+
+__all__ = [
+    "draw",
+    "draw_connection",
+    "draw_density",
+    "draw_eigenpairs",
+    "draw_history",
+    "draw_line",
+    "draw_measurements",
+    "draw_path",
+    "draw_surface",
+    "plot",
+    "plot_connection",
+    "plot_density",
+    "plot_eigenpairs",
+    "plot_history",
+    "plot_line",
+    "plot_measurements",
+    "plot_path",
+    "plot_surface",
+    "save",
+    "template",
+]

@@ -1,0 +1,93 @@
+"""The loss along a line, with the quadratic model beside it."""
+
+from typing import Literal
+
+import numpy as np
+
+from thalweg.errors import ArgumentError
+from thalweg.figures import _paper, _screen
+from thalweg.figures._dispatch import choice, draw, plot
+from thalweg.figures._numbers import number
+from thalweg.figures._palette import AXIS, GREY, SERIES
+from thalweg.figures._types import Axes, PaperFigure, ScreenFigure
+from thalweg.surfaces._results import Line
+
+
+@plot.register(Line)
+def plot_line(result: Line, *, scale: Literal["linear", "log"] = "linear", title: str | None = None) -> ScreenFigure:
+    """Draw the loss against the true distance along the direction, and the quadratic model if there is one.
+
+    The vertical axis is that of the loss: where the model leaves it, it is cut.
+
+    Args:
+        result: The line.
+        scale: "log" needs a loss that is positive throughout.
+        title: Above the figure.
+    """
+    x, loss, model, (low, high) = _curves(result, choice("scale", scale, ("linear", "log")))
+    figure = _screen.screen(title=title)
+    if model is not None:
+        figure.add_scatter(
+            x=x, y=model, mode="lines", line={"color": GREY, "dash": "dash", "width": 1.6}, name="quadratic model",
+            customdata=[number(float(v), 4) for v in model],
+            hovertemplate="distance %{x:.3g}<br>model %{customdata}<extra></extra>",
+        )  # fmt: skip
+    figure.add_scatter(
+        x=x, y=loss, mode="lines+markers", line={"color": SERIES[0], "width": 2}, marker_size=4, name="loss",
+        customdata=[number(float(v), 4) for v in loss],
+        hovertemplate="distance %{x:.3g}<br>loss %{customdata}<extra></extra>",
+    )  # fmt: skip
+    figure.add_vline(x=0, line={"color": AXIS["light"], "dash": "dot", "width": 1})
+    figure.update_xaxes(title_text=f"distance along {_screen.text(result.label)}")
+    if scale == "log":
+        figure.update_yaxes(type="log", range=[np.log10(low), np.log10(high)])
+    else:
+        figure.update_yaxes(range=[low, high])
+    if model is None:
+        figure.update_layout(showlegend=False)
+    else:
+        _screen.legend_below(figure)
+    _screen.upright_title(figure, "loss")
+    return figure
+
+
+@draw.register(Line)
+def draw_line(
+    result: Line,
+    axes: Axes | None = None,
+    *,
+    scale: Literal["linear", "log"] = "linear",
+    title: str | None = None,
+) -> PaperFigure:
+    """Draw for paper what :func:`plot_line` draws for the screen."""
+    x, loss, model, limits = _curves(result, choice("scale", scale, ("linear", "log")))
+    figure, axes = _paper.panel(axes, title)
+    axes.axvline(0, color=AXIS["light"], linestyle=":", linewidth=0.9)
+    if model is not None:
+        axes.plot(x, model, "--", color=GREY, linewidth=1.2, label="quadratic model")
+    axes.plot(x, loss, "o-", color=SERIES[0], markersize=2.5, linewidth=1.5, label="loss")
+    axes.set_yscale(scale)
+    axes.set_ylim(*limits)
+    _paper.quiet(axes, x=f"distance along {_paper.text(result.label)}", y="loss")
+    if model is not None:
+        _paper.legend(axes)
+    return figure
+
+
+def _curves(result: Line, scale: str) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, tuple[float, float]]:
+    x = result.position.double().cpu().numpy() * result.norm
+    loss = result.loss.double().cpu().numpy().copy()
+    loss[~np.isfinite(loss)] = np.nan
+    finite = loss[np.isfinite(loss)]
+    if finite.size == 0:
+        raise ArgumentError("result: expected a line with at least one finite loss, got none.")
+    low, high = float(finite.min()), float(finite.max())
+    if scale == "log":
+        if low <= 0:
+            raise ArgumentError(f"scale: 'log' needs a positive loss, got {low:.4g} on the line; use 'linear'.")
+        limits = (low / 1.5, high * 1.5)
+    else:
+        margin = 0.08 * (high - low) or 0.1 * abs(high) or 1.0
+        limits = (low - margin, high + margin)
+    model = None if result.quadratic is None else result.quadratic.double().cpu().numpy()
+    return x, loss, model, limits

@@ -1,0 +1,92 @@
+"""An orthonormal basis that grows vector by vector, each vector contiguous."""
+
+from collections.abc import Iterator
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from thalweg.errors import MemoryBudgetError
+from thalweg.memory import free_bytes
+from thalweg.vectors import VectorSpace
+
+_ROWS = 64
+
+
+class Basis:
+    """Orthonormal vectors in blocks of rows, so that growing copies nothing.
+
+    Args:
+        space: Where the vectors live.
+        capacity: The most vectors that will be asked for.
+
+    Raises:
+        MemoryBudgetError: If that many vectors would take more than half of the memory that is free.
+    """
+
+    def __init__(self, space: VectorSpace, capacity: int) -> None:
+        require_room(space, capacity)
+        self._space = space
+        self._capacity = capacity
+        self._blocks: list[Tensor] = []
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: int) -> Float[Tensor, " p"]:
+        return self._blocks[index // _ROWS][index % _ROWS]
+
+    def append(self, vector: Float[Tensor, " p"]) -> None:
+        """Add a unit vector that is orthogonal to all others."""
+        if self._count % _ROWS == 0:
+            rows = min(_ROWS, self._capacity - self._count)
+            self._blocks.append(torch.empty(rows, self._space.local_size, dtype=vector.dtype, device=vector.device))
+        self._blocks[-1][self._count % _ROWS] = vector
+        self._count += 1
+
+    def coefficients(self, vector: Float[Tensor, " p"]) -> Float[Tensor, " m"]:
+        """Return the inner products with all basis vectors."""
+        return torch.cat([self._space.dots(block.mT, vector) for block in self._filled()])
+
+    def subtract(self, vector: Float[Tensor, " p"], coefficients: Float[Tensor, " m"]) -> None:
+        """Subtract a combination of the basis from a vector, in place."""
+        start = 0
+        for block in self._filled():
+            part = coefficients[start : start + len(block)]
+            vector.addmv_(block.mT, part, alpha=-1)
+            start += len(block)
+
+    def combine(self, weights: Float[Tensor, "m k"]) -> Float[Tensor, "p k"]:
+        """Return k combinations of the basis, each contiguous."""
+        rows = torch.zeros(
+            weights.shape[1], self._space.local_size, dtype=self._space.dtype, device=self._space.device
+        )
+        start = 0
+        for block in self._filled():
+            part = weights[start : start + len(block)].to(rows)
+            rows.addmm_(part.mT, block)
+            start += len(block)
+        return rows.mT
+
+    def _filled(self) -> Iterator[Tensor]:
+        left = self._count
+        for block in self._blocks:
+            yield block[:left]
+            left -= len(block)
+
+
+def require_room(space: VectorSpace, vectors: int) -> None:
+    """Refuse a basis that would not fit.
+
+    Raises:
+        MemoryBudgetError: If it would take more than half of the memory that is free.
+    """
+    each = space.local_size * torch.finfo(space.dtype).bits // 8
+    free = free_bytes(space.device)
+    if vectors * each > free // 2:
+        raise MemoryBudgetError(
+            f"memory: {vectors} basis vectors of {space.size} entries take {vectors * each / 1e9:.3g} GB, and half of "
+            f"the free memory is {free / 2e9:.3g} GB, enough for {free // 2 // each}. Ask for fewer products or "
+            "eigenvalues, or select fewer parameters."
+        )

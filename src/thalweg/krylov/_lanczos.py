@@ -1,0 +1,157 @@
+"""Lanczos with full reorthogonalisation, over one or several starting vectors."""
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from thalweg.errors import ArgumentError
+from thalweg.krylov._basis import Basis
+from thalweg.krylov._operator import SymmetricOperator
+
+
+class Lanczos:
+    r"""A Krylov basis Q, the projected matrix :math:`M = Q^\top A Q`, and what A Q leaves outside of Q.
+
+    The basis grows in *runs*. A run starts from a vector that is orthogonal to everything before it and goes on
+    by products; it ends at an invariant subspace, or when the caller starts another one. All of A Q lies in the
+    span of Q and of one remainder vector r a run, so that the residual of a Ritz pair (θ, y) costs no product:
+
+    .. math:: A Q y - \theta Q y = \sum_i y_{\mathrm{last}(i)}\, r_i
+
+    Each new vector is orthogonalised against the few that it is coupled to, then against the whole basis, and
+    once more if that took away a noticeable part (Daniel, Gragg, Kaufman & Stewart, 1976). What the second pass
+    finds, and theory says is not there, is rounding or asymmetry of the operator; it is kept as noise and
+    counted into the residuals.
+
+    Args:
+        operator: The matrix A.
+        capacity: The most basis vectors that will be asked for.
+
+    Attributes:
+        space: Where the vectors live.
+        basis: Q.
+    """
+
+    def __init__(self, operator: SymmetricOperator, capacity: int) -> None:
+        self._operator = operator
+        self.space = operator.space
+        self.basis = Basis(self.space, capacity)
+        self._capacity = capacity
+        self._matrix = np.zeros((capacity, capacity))
+        self._noise = np.zeros(capacity)
+        self._starts: list[int] = []
+        self._lasts: list[int] = []
+        self._remainders: list[Tensor] = []
+        self._next: Tensor | None = None
+        self._scale = 0.0
+
+    @property
+    def steps(self) -> int:
+        """Products so far, which is the size m of the basis."""
+        return len(self.basis)
+
+    @property
+    def run_start(self) -> int:
+        """Index of the first vector of the current run."""
+        return self._starts[-1]
+
+    @property
+    def matrix(self) -> NDArray[np.float64]:
+        """The projected matrix, (m, m)."""
+        return self._matrix[: self.steps, : self.steps]
+
+    @property
+    def scale(self) -> float:
+        """An estimate of ‖A‖ from below: the largest column of A Q seen."""
+        return self._scale
+
+    @property
+    def ended(self) -> bool:
+        """Whether the current run has met an invariant subspace (or none was started)."""
+        return self._next is None
+
+    @property
+    def full(self) -> bool:
+        """Whether no vector can be added."""
+        return self.steps >= min(self.space.size, self._capacity)
+
+    def start(self, vector: Float[Tensor, " p"]) -> bool:
+        """Begin a run from a vector; ``False`` if the basis holds it already."""
+        size = self.space.norm(vector)
+        if not size > 0:
+            return False
+        w = vector / size
+        for _ in range(2 if self.steps else 0):
+            self.basis.subtract(w, self.basis.coefficients(w))
+            left = self.space.norm(w)
+            if left < 1e3 * torch.finfo(w.dtype).eps:
+                return False
+            w /= left
+        self._starts.append(self.steps)
+        self._next = w
+        return True
+
+    def step(self) -> None:
+        """Add the next vector of the run to the basis and multiply it: one product.
+
+        Raises:
+            ArgumentError: If the operator turns out not to be symmetric.
+        """
+        q, j = self._next, self.steps
+        if q is None or self.full:
+            raise IndexError("step: the run has ended or the basis is full.")
+        self._couple(q, j)
+        self.basis.append(q)
+        w = (self._operator @ q).clone()
+        self._scale = max(self._scale, self.space.norm(w))
+        self._orthogonalise(w, j)
+        if len(self._lasts) < len(self._starts):
+            self._lasts.append(j)
+            self._remainders.append(w)
+        else:
+            self._lasts[-1], self._remainders[-1] = j, w
+        beta = self.space.norm(w)
+        # Below this the remainder is rounding, and its direction says nothing.
+        invariant = beta <= 50 * torch.finfo(w.dtype).eps * self._scale
+        self._next = None if invariant or self.full else w / beta
+
+    def residuals(self, vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return ‖A Q y − θ Q y‖ for the columns y of ``vectors`` (m, k), with the noise of the products."""
+        gram = np.array([[self.space.dot(r, s) for s in self._remainders] for r in self._remainders])
+        ends = vectors[self._lasts]
+        exact = np.sqrt(np.maximum(np.einsum("ik,ij,jk->k", ends, gram, ends), 0))
+        rounding = torch.finfo(self.space.dtype).eps * self._scale
+        noise = np.abs(vectors).T @ self._noise[: self.steps]
+        result: NDArray[np.float64] = exact + noise + rounding
+        return result
+
+    def _couple(self, q: Tensor, j: int) -> None:
+        """Write down what is known of column j before its product: the parts of the remainders along q."""
+        for last, remainder in zip(self._lasts, self._remainders, strict=True):
+            overlap = self.space.dot(q, remainder)
+            remainder.sub_(q, alpha=overlap)
+            self._matrix[last, j] = self._matrix[j, last] = overlap
+
+    def _orthogonalise(self, w: Tensor, j: int) -> None:
+        before = self.space.norm(w)
+        for i in np.flatnonzero(self._matrix[:j, j]).tolist():
+            w.sub_(self.basis[i], alpha=float(self._matrix[i, j]))
+        alpha = self.space.dot(self.basis[j], w)
+        w.sub_(self.basis[j], alpha=alpha)
+        found = torch.zeros(j + 1, dtype=w.dtype, device=w.device)
+        for _ in range(3):
+            again = self.basis.coefficients(w)
+            self.basis.subtract(w, again)
+            found += again
+            if float(torch.linalg.vector_norm(again)) <= 0.1 * self.space.norm(w):
+                break
+        self._matrix[j, j] = alpha + float(found[j])
+        self._noise[j] = float(torch.linalg.vector_norm(found[:j]))
+        limit = max(1e-3, 20 * torch.finfo(w.dtype).eps)
+        if self._noise[j] > limit * max(self._scale, before):
+            raise ArgumentError(
+                f"operator: expected a symmetric matrix, but product {j + 1} has a part of relative size "
+                f"{self._noise[j] / self._scale:.1e} where symmetry asks for none. Check it with verify(operator)."
+            )

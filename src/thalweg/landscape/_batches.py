@@ -1,0 +1,84 @@
+"""Batches are any nesting of tensors: walk them, move them, cut them, and recognise them again."""
+
+import copy
+import dataclasses
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from thalweg.errors import DataError
+
+Batch = Any
+
+
+def map_tensors(function: Callable[[Tensor], Tensor], batch: Batch) -> Batch:
+    """Apply a function to every tensor of a nested structure and keep the structure's own types."""
+    if isinstance(batch, Tensor):
+        return function(batch)
+    if isinstance(batch, Mapping):
+        items = {key: map_tensors(function, value) for key, value in batch.items()}
+        if type(batch) is dict:
+            return items
+        if not isinstance(batch, MutableMapping):
+            return type(batch)(items)  # type: ignore[call-arg]  # mappings take one
+        # Constructors differ (a defaultdict's takes its factory first), and a copy keeps further attributes.
+        copied = copy.copy(batch)
+        copied.update(items)
+        return copied
+    if isinstance(batch, tuple) and hasattr(batch, "_fields"):
+        return type(batch)(*(map_tensors(function, part) for part in batch))
+    if isinstance(batch, (tuple, list)):
+        return type(batch)(map_tensors(function, part) for part in batch)
+    if dataclasses.is_dataclass(batch) and not isinstance(batch, type):
+        parts = {field.name: getattr(batch, field.name) for field in dataclasses.fields(batch) if field.init}
+        return dataclasses.replace(batch, **{name: map_tensors(function, part) for name, part in parts.items()})
+    return batch
+
+
+def tensors_of(batch: Batch) -> Iterator[Tensor]:
+    """Yield every tensor of a nested structure."""
+    found: list[Tensor] = []
+
+    def keep(tensor: Tensor) -> Tensor:
+        found.append(tensor)
+        return tensor
+
+    map_tensors(keep, batch)
+    yield from found
+
+
+def split(batch: Batch, size: int) -> Iterator[Batch]:
+    """Cut a batch along its first axis into parts of at most ``size`` items.
+
+    Raises:
+        DataError: If its tensors disagree on the length of the first axis.
+    """
+    lengths = sorted({tensor.shape[0] if tensor.ndim else -1 for tensor in tensors_of(batch)})
+    if len(lengths) != 1 or lengths[0] < 0:
+        raise DataError(
+            "microbatch: expected all tensors of a batch to share their first axis, got lengths "
+            f"{[length if length >= 0 else 'scalar' for length in lengths]}. Cut the data into smaller batches instead."
+        )
+    for start in range(0, lengths[0], size):
+        yield map_tensors(lambda tensor, at=start: tensor[at : at + size], batch)  # type: ignore[misc]  # default argument
+
+
+def fingerprint(batch: Batch) -> tuple[bytes, float]:
+    """Return a digest of the exact bits of a batch, and a sum that does not depend on the order of its items.
+
+    Within an item the sum does depend on the order of the entries: a flipped image is another item.
+    """
+    digest, total = hashlib.blake2b(digest_size=16), 0.0
+    for tensor in tensors_of(batch):
+        dense = tensor.detach().to_dense().contiguous().cpu()
+        digest.update(str((dense.dtype, tuple(dense.shape))).encode())
+        digest.update(dense.reshape(-1).view(torch.uint8).numpy().data)
+        rows = dense.reshape(len(dense) if dense.ndim else 1, -1) if dense.numel() else dense.reshape(0, 0)
+        if rows.is_complex():
+            rows = torch.view_as_real(rows).flatten(start_dim=1)
+        marks = torch.arange(rows.shape[1], dtype=torch.float64).mul(0.7).cos()
+        total += float((rows.to(torch.float64) @ marks).abs().sum())
+    return digest.digest(), total

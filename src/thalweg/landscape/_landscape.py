@@ -1,0 +1,403 @@
+"""L(θ) and its gradient: a model on data, seen from a point, without ever changing the model."""
+
+import copy
+import functools
+import time
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from thalweg.errors import ArgumentError, DataError, UnreachedParameterWarning
+from thalweg.estimate import Cost, Provenance, versions
+from thalweg.landscape._arguments import check_arguments, require_vector
+from thalweg.landscape._batches import Batch, map_tensors, split
+from thalweg.landscape._checks import compare, named_once, refuse_dropout, refuse_writes, require_iterable
+from thalweg.landscape._evaluation import Evaluation
+from thalweg.landscape._gradients import finite, gradients_of, require_finite_gradient
+from thalweg.landscape._parameters import Layout, Selection, select
+from thalweg.landscape._program import Program, Terms, run
+from thalweg.landscape._statistics import Average, ItemSums
+from thalweg.landscape._survey import Survey, survey
+from thalweg.landscape._untouched import untouched
+from thalweg.objectives import Objective
+from thalweg.vectors import VectorSpace
+
+Mode = Literal["eval", "train"]
+
+
+class Landscape:
+    r"""The loss of a model on data as a function of its parameters.
+
+    .. math:: L(\theta) = \sum_j w_j \ell_j(\theta) \Big/ \sum_j w_j
+
+    over all terms j of all batches, so that ragged last batches and masked tokens count by what they hold and,
+    in eval mode, results do not depend on how the data were batched.
+
+    The landscape stands at the point where the model was when it was built: parameters and buffers are copied, and
+    training the model afterwards does not move it. The model is evaluated functionally; its parameters,
+    buffers, gradients, modes and hooks and all global random states are the same after every call as before.
+
+    Args:
+        model: Any module.
+        objective: What is summed, from :mod:`thalweg.objectives`.
+        data: Batches, iterable many times in the same order (a list, a DataLoader without shuffling). A batch is
+            any nesting of tensors: tuples, dictionaries, mappings, dataclasses.
+        params: The parameters that span the landscape: a name, a shell pattern (``"layer1.*"``), a sequence of
+            these, or a predicate ``(name, parameter) -> bool``; by default all that require a gradient.
+            Tied parameters count once.
+        mode: "eval" measures with running batch-norm statistics and without dropout; "train" the
+            train-mode landscape, in which the batch is the unit (running statistics are not touched).
+        microbatch: Samples per pass, to save memory; by default whole batches.
+        device: Where to compute; by default where the parameters are.
+        dtype: Floating-point type of parameters, buffers and inputs; by default as they are.
+        check: Whether to check at construction that per-batch losses and the gradient repeat, at the cost of two
+            gradients. Without it one pass of losses is made.
+
+    Raises:
+        ArgumentError: If an argument has a wrong value.
+        DataError: If the data are empty, cannot be read twice, or are not batched.
+        DeterminismError: If two passes disagree (a shuffling loader, dropout in train mode).
+        NonFiniteError: If the loss of a batch is not finite.
+        ObjectiveError: If the objective does not fit the batches or the model.
+
+    Warns:
+        UnreachedParameterWarning: If the loss does not depend on some selected parameters; they count as
+            directions of zero curvature.
+
+    Example:
+        >>> import thalweg as tw
+        >>> model = nn.Linear(2, 1, bias=False)
+        >>> _ = nn.init.ones_(model.weight)
+        >>> inputs, targets = torch.eye(2), torch.zeros(2, 1)
+        >>> landscape = Landscape(model, tw.objectives.mse(), [(inputs, targets)])
+        >>> landscape.size, landscape.loss(), landscape.gradient()
+        (2, 1.0, tensor([1., 1.]))
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        objective: Objective,
+        data: Iterable[Batch],
+        *,
+        params: Selection = None,
+        mode: Mode = "eval",
+        microbatch: int | None = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        check: bool = True,
+    ) -> None:
+        check_arguments(model, objective, mode, microbatch, dtype)
+        require_iterable(data)
+        parameters = dict(model.named_parameters())
+        layout = select(parameters, params)
+        place = torch.device(device) if device is not None else parameters[layout.names[0]].device
+
+        def adopted(tensor: Tensor) -> Tensor:
+            return _moved(tensor.detach(), place, dtype)
+
+        kinds = [adopted(parameters[name]).dtype for name in layout.names]
+        kind = kinds[0]
+        for other in kinds[1:]:
+            kind = torch.promote_types(kind, other)
+        self._program = Program(model, objective)
+        self._data = data
+        self._layout = layout
+        self._kinds = kinds
+        self._mode: Mode = mode
+        self._microbatch = microbatch
+        self._dtype = dtype
+        self._space = VectorSpace(layout.size, kind, place)
+        chosen = set(layout.names)
+        # Copies made in a caller's inference mode could never be differentiated.
+        with torch.inference_mode(mode=False):
+            self._theta = torch.cat([adopted(parameters[name]).reshape(-1).to(kind) for name in layout.names])
+            self._fixed = {name: adopted(p).clone() for name, p in parameters.items() if name not in chosen}
+            self._buffers = {name: adopted(buffer).clone() for name, buffer in model.named_buffers()}
+        self._batch_count: int | None = None
+        found, lost = self._examine(check)
+        self._weight, self._count, self._terms = found.weight, found.samples, found.terms
+        self._batch_count = found.batches
+        if lost:
+            warnings.warn(
+                f"The loss does not depend on {named_once(lost)}: directions of zero curvature and zero gradient. "
+                "Leave them out with params=.",
+                UnreachedParameterWarning,
+                stacklevel=2,
+            )
+
+    # ------------------------------------------------------------------ what it is
+
+    @property
+    def model(self) -> nn.Module:
+        """The user's model; its own parameters may have moved on since."""
+        return self._program.model
+
+    @property
+    def objective(self) -> Objective:
+        """What is summed."""
+        return self._program.objective
+
+    @property
+    def data(self) -> Iterable[Batch]:
+        """The batches."""
+        return self._data
+
+    @property
+    def mode(self) -> Mode:
+        """Whether the model is measured in eval or in train mode."""
+        return self._mode
+
+    @property
+    def microbatch(self) -> int | None:
+        """Samples per pass, or ``None`` for whole batches."""
+        return self._microbatch
+
+    @property
+    def size(self) -> int:
+        """Number of selected parameters P."""
+        return self._layout.size
+
+    @property
+    def count(self) -> int:
+        """Number of data items N."""
+        return self._count
+
+    @property
+    def weight(self) -> float:
+        """Σ w over all terms, the denominator of L."""
+        return self._weight
+
+    @property
+    def space(self) -> VectorSpace:
+        """The space that θ and the gradient live in."""
+        return self._space
+
+    @property
+    def layout(self) -> Layout:
+        """Names and shapes of the selected parameters."""
+        return self._layout
+
+    @property
+    def theta(self) -> Float[Tensor, " p"]:
+        """A copy of the point, shape (P,), in the order of ``model.parameters()``, row-major."""
+        return self._theta.clone()
+
+    @property
+    def buffers(self) -> dict[str, Tensor]:
+        """Copies of the model's buffers as they were at construction."""
+        return {name: buffer.clone() for name, buffer in self._buffers.items()}
+
+    def split(self, vector: Float[Tensor, " p"]) -> dict[str, Tensor]:
+        """Cut a vector (P,) into named views of the parameters' shapes.
+
+        Raises:
+            ArgumentError: If the vector has another shape.
+        """
+        require_vector(vector, self._space, "vector")
+        return dict(zip(self._layout.names, self._layout.views(vector), strict=True))
+
+    def at(self, theta: Float[Tensor, " p"], *, buffers: Mapping[str, Tensor] | None = None) -> "Landscape":
+        """Return the same landscape seen from another point; nothing is recomputed or checked.
+
+        Args:
+            theta: The point, shape (P,), of the landscape's dtype and device.
+            buffers: Buffers to use there, by name (all of them); by default those of this landscape.
+
+        Raises:
+            ArgumentError: If ``theta`` does not fit, or ``buffers`` are not exactly the model's.
+        """
+        require_vector(theta, self._space, "theta")
+        if buffers is not None and set(buffers) != set(self._buffers):
+            raise ArgumentError(f"buffers: expected exactly {sorted(self._buffers)}, got {sorted(buffers)}.")
+        for name, buffer in (buffers or {}).items():
+            if buffer.shape != self._buffers[name].shape:
+                raise ArgumentError(
+                    f"buffers: expected {name} of shape {tuple(self._buffers[name].shape)}, got {tuple(buffer.shape)}."
+                )
+        other = copy.copy(self)
+        with torch.inference_mode(mode=False):
+            moved: dict[str, Any] = {"_theta": theta.detach().clone()}
+            if buffers is not None:
+                moved["_buffers"] = {name: self._adopted(buffer.detach()).clone() for name, buffer in buffers.items()}
+        vars(other).update(moved)
+        return other
+
+    # ------------------------------------------------------------------ what it measures
+
+    def loss(self, theta: Float[Tensor, " p"] | None = None) -> float:
+        """Return L(θ), at the landscape's own point by default. Cost: one pass without gradients.
+
+        Raises:
+            ArgumentError: If ``theta`` does not fit.
+            NonFiniteError: If the loss of a batch is not finite.
+        """
+        total = 0.0
+        with self.reading(), torch.no_grad():
+            leaves = self.leaves(theta, grad=False)
+            for index, batch in self.batches():
+                total += finite(self.terms(leaves, batch).weighted_sum(), index)
+        return total / self._weight
+
+    def gradient(self, theta: Float[Tensor, " p"] | None = None) -> Float[Tensor, " p"]:
+        """Return ∇L(θ), shape (P,). Cost: one gradient.
+
+        Raises:
+            ArgumentError: If ``theta`` does not fit.
+            NonFiniteError: If the loss or gradient of a batch is not finite.
+        """
+        return self.loss_and_gradient(theta)[1]
+
+    def loss_and_gradient(self, theta: Float[Tensor, " p"] | None = None) -> tuple[float, Float[Tensor, " p"]]:
+        """Return L(θ) and ∇L(θ) from one pass.
+
+        Raises:
+            ArgumentError: If ``theta`` does not fit.
+            NonFiniteError: If the loss or gradient of a batch is not finite.
+        """
+        with self.reading():
+            total, flat = 0.0, torch.zeros_like(self._theta)
+            leaves = self.leaves(theta)
+            for index, batch in self.batches():
+                value = self.terms(leaves, batch).weighted_sum()
+                total += finite(value, index)
+                flat += self._layout.flatten(gradients_of(value, leaves), flat)
+        require_finite_gradient(flat, self._layout)
+        return total / self._weight, flat / self._weight
+
+    def evaluate(self, theta: Float[Tensor, " p"] | None = None) -> Evaluation:
+        """Return the loss and the objective's metrics, each with the standard error that the data leave.
+
+        Cost: one pass without gradients. The mean is exact for these data (``standard_error`` is 0);
+        ``data_error`` is that of a mean over N independent items.
+
+        Raises:
+            ArgumentError: If ``theta`` does not fit.
+            NonFiniteError: If the loss of a batch is not finite.
+        """
+        started = time.perf_counter()
+        loss, others = ItemSums(), dict[str, ItemSums]()
+        with self.reading(), torch.no_grad():
+            leaves = self.leaves(theta, grad=False)
+            for index, batch in self.batches():
+                terms = self.terms(leaves, batch, metrics=True)
+                finite(terms.weighted_sum(), index)
+                loss.add(terms, terms.values)
+                for name, values in terms.metrics.items():
+                    others.setdefault(name, ItemSums()).add(terms, values)
+        cost = Cost(losses=1, seconds=time.perf_counter() - started)
+        mean = Average(self.objective.finish, cost, self.provenance())
+        metrics = {name: mean.of(sums, name) for name, sums in others.items()}
+        return Evaluation(mean.of(loss), metrics, self._count, self._terms)
+
+    def provenance(self, engine: str | None = None) -> Provenance:
+        """Describe how results of this landscape are computed."""
+        return Provenance(
+            engine=engine,
+            microbatch=self._microbatch,
+            dtype=str(self._space.dtype).removeprefix("torch."),
+            device=str(self._space.device),
+            threads=torch.get_num_threads(),
+            samples=self._count,
+            versions=versions(),
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"Landscape({type(self.model).__name__}, {self.objective.name}, {self.size} parameters, "
+            f"{self._count} samples, mode={self._mode!r})"
+        )
+
+    # ------------------------------------------------------------------ what operators build on
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Hold the model in this landscape's mode, gradients on, everything restored at the end."""
+        with (
+            untouched(self.model, training=self._mode == "train"),
+            torch.inference_mode(mode=False),
+            torch.enable_grad(),
+        ):
+            yield
+
+    def batches(self) -> Iterator[tuple[int, Batch]]:
+        """Yield (index of the batch, micro-batch) on the landscape's device; use inside :meth:`reading`.
+
+        Raises:
+            DataError: At the end, if there were more or fewer batches than at construction.
+        """
+        seen = 0
+        for index, batch in enumerate(self._data):
+            seen += 1
+            placed = map_tensors(self._adopted, batch)
+            if self._microbatch is None:
+                yield index, placed
+            else:
+                for part in split(placed, self._microbatch):
+                    yield index, part
+        if self._batch_count not in (None, seen):
+            raise DataError(
+                f"data: expected {self._batch_count} batches, as when the landscape was built, got {seen}. Data that "
+                "can be read only once must be kept: pass list(data)."
+            )
+
+    def leaves(self, theta: Float[Tensor, " p"] | None = None, *, grad: bool = True) -> list[Tensor]:
+        """Return the selected parameters at θ as leaves of a new graph.
+
+        Raises:
+            ArgumentError: If ``theta`` does not fit.
+        """
+        point = self._theta
+        if theta is not None:
+            require_vector(theta, self._space, "theta")
+            # A copy, in case the model writes into its parameters.
+            point = theta.detach().clone()
+        parts = zip(self._layout.views(point), self._kinds, strict=True)
+        return [part.to(kind).detach().requires_grad_(grad) for part, kind in parts]
+
+    def terms(self, leaves: list[Tensor], batch: Batch, *, metrics: bool = False) -> Terms:
+        """Evaluate the terms of one batch with the given parameters; use inside :meth:`reading`."""
+        # In train mode batch norm writes into its running statistics: it gets copies to write into.
+        buffers = self.buffers if self._mode == "train" else self._buffers
+        tensors = {**self._fixed, **buffers, **dict(zip(self._layout.names, leaves, strict=True))}
+        return run(self._program, tensors, batch, metrics=metrics)
+
+    # ------------------------------------------------------------------ construction
+
+    def _examine(self, check: bool) -> tuple[Survey, list[str]]:
+        """Read the data once, or twice to compare; return what was found, and the parameters that are not reached."""
+        with self.reading():
+            if check:
+                refuse_dropout(self.model)
+            writes = self._writes()
+            found = self._survey(check)
+            found.require_terms()
+            if check:
+                compare(found, self._survey(check))
+        refuse_writes(writes, self._writes(), self._mode)
+        lost = [name for name, reached in zip(self._layout.names, found.reached, strict=True) if not reached]
+        return found, lost if check else []
+
+    def _survey(self, thorough: bool) -> Survey:
+        leaves = self.leaves(grad=thorough)
+        batches, evaluate = self.batches(), functools.partial(self.terms, leaves)
+        return survey(batches, evaluate, leaves, self._layout, self._theta, thorough=thorough)
+
+    def _writes(self) -> dict[str, int]:
+        """Count in-place writes: of each tensor that the model must leave alone, in train mode all but buffers."""
+        tensors = {**dict.fromkeys(self._layout.names, self._theta), **self._fixed, **self._buffers}
+        return {name: tensor._version for name, tensor in tensors.items()}  # noqa: SLF001 - autograd's own counter
+
+    def _adopted(self, tensor: Tensor) -> Tensor:
+        return _moved(tensor, self._space.device, self._dtype)
+
+
+def _moved(tensor: Tensor, device: torch.device, dtype: torch.dtype | None) -> Tensor:
+    moved = tensor.to(device, dtype if tensor.is_floating_point() else None)
+    # What was made in inference mode cannot be saved for a backward pass; a copy can.
+    return moved.clone() if moved.is_inference() else moved

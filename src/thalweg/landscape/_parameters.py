@@ -1,0 +1,79 @@
+"""Which parameters span the landscape, and how they lie in one flat vector."""
+
+import fnmatch
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from thalweg.errors import ArgumentError
+
+Selection = str | Sequence[str] | Callable[[str, nn.Parameter], bool] | None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Names and shapes of the selected parameters in the model's order, row-major in the flat vector."""
+
+    names: tuple[str, ...]
+    shapes: tuple[torch.Size, ...]
+
+    @property
+    def sizes(self) -> list[int]:
+        """Entries of each parameter."""
+        return [shape.numel() for shape in self.shapes]
+
+    @property
+    def size(self) -> int:
+        """Entries of all parameters, P."""
+        return sum(self.sizes)
+
+    def views(self, vector: Tensor) -> list[Tensor]:
+        """Cut a flat vector (P,) into views of the parameters' shapes."""
+        parts = torch.split(vector, self.sizes)
+        return [part.view(shape) for part, shape in zip(parts, self.shapes, strict=True)]
+
+    def flatten(self, parts: Sequence[Tensor | None], like: Tensor) -> Tensor:
+        """Join parts into a flat vector of the type of ``like``; ``None`` counts as zero."""
+        flat = [
+            like.new_zeros(size) if part is None else part.reshape(-1).to(like.dtype)
+            for part, size in zip(parts, self.sizes, strict=True)
+        ]
+        return torch.cat(flat)
+
+
+def select(parameters: Mapping[str, nn.Parameter], chosen: Selection) -> Layout:
+    """Choose parameters by name, by shell pattern, by a sequence of these, or by a predicate.
+
+    ``None`` chooses every parameter that requires a gradient.
+
+    Raises:
+        ArgumentError: If nothing is chosen, a name or pattern matches nothing, or a chosen one is not real.
+    """
+    if chosen is None:
+        names = [name for name, parameter in parameters.items() if parameter.requires_grad]
+    elif callable(chosen):
+        names = [name for name, parameter in parameters.items() if chosen(name, parameter)]
+    else:
+        patterns = [chosen] if isinstance(chosen, str) else list(chosen)
+        for pattern in patterns:
+            if not fnmatch.filter(parameters, pattern):
+                raise ArgumentError(
+                    f"params: expected the name of a parameter or a pattern that matches one, got {pattern!r}. "
+                    f"The model has {', '.join(parameters)}."
+                )
+        names = [name for name in parameters if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)]
+    if not names:
+        raise ArgumentError(
+            "params: expected at least one parameter, got none"
+            + (" that requires a gradient." if chosen is None else ".")
+            + f" The model has {', '.join(parameters) or 'no parameters'}."
+        )
+    for name in names:
+        if not parameters[name].is_floating_point():
+            raise ArgumentError(
+                f"params: expected parameters of real numbers, got {name} of {parameters[name].dtype}. "
+                "Leave it out with params=, or write it as real parameters."
+            )
+    return Layout(tuple(names), tuple(parameters[name].shape for name in names))

@@ -1,0 +1,82 @@
+"""How much of the gradient lies in a few directions."""
+
+import torch
+from jaxtyping import Float
+from scipy import stats
+from torch import Tensor
+
+from thalweg.errors import ArgumentError
+from thalweg.krylov._results import Eigenpairs
+from thalweg.measures._results import Anisotropy
+
+
+def anisotropy(gradient: Float[Tensor, " p"], basis: Eigenpairs | Float[Tensor, "p k"]) -> Anisotropy:
+    r"""Return the share of the gradient's energy in the span of the first k vectors, for every k.
+
+    .. math:: \mathrm{LAS}_k = \sum_{i \le k} (v_i^\top g)^2 / \|g\|^2
+
+    Against it stands the law of a direction drawn uniformly: Beta(k/2, (P−k)/2), with mean k/P and variance
+    2k(P−k) / (P²(P+2)). Where eigenvalues are degenerate only the share of the whole eigenspace has a meaning.
+    It is energy of the mean gradient, not variance of the gradient noise.
+
+    Cost: k inner products.
+
+    Args:
+        gradient: g, shape (P,); the shares do not depend on its length.
+        basis: Eigenpairs with vectors, or orthonormal columns, shape (P, k), leading direction first.
+
+    Returns:
+        The shares, each with its null law; ``None`` in their place at a critical point (g = 0), where they are 0/0.
+
+    Raises:
+        ArgumentError: If the basis has no vectors, does not fit the gradient or is not orthonormal, or an entry of
+            either is not finite.
+
+    Example:
+        >>> g = torch.tensor([3.0, 4.0, 0.0], dtype=torch.float64)
+        >>> anisotropy(g, torch.eye(3, dtype=torch.float64)[:, :2]).shares
+        tensor([0.3600, 1.0000], dtype=torch.float64)
+    """
+    vectors = _orthonormal(gradient, basis)
+    size, count = vectors.shape
+    k = torch.arange(1, count + 1, dtype=torch.float64)
+    mean = k / size
+    deviation = (2 * k * (size - k) / (size**2 * (size + 2))).sqrt()
+    g = gradient.detach().double()
+    # The largest entry first: squares of a tiny gradient underflow.
+    largest = g.abs().max()
+    if not bool(largest > 0):
+        return Anisotropy(None, mean, deviation, None)
+    g = g / largest
+    energy = torch.stack([(column.double() @ g).square() for column in vectors.mT])
+    shares = (energy.cumsum(0) / g.square().sum()).cpu()
+    # All P directions hold everything, whatever the direction: there Beta(P/2, 0) is the point 1.
+    tail = torch.from_numpy(stats.beta.sf(shares.numpy(), (k / 2).numpy(), ((size - k).clamp(min=1) / 2).numpy()))
+    return Anisotropy(shares, mean, deviation, torch.where(k < size, tail, 1.0))
+
+
+def _orthonormal(gradient: Tensor, basis: Eigenpairs | Tensor) -> Tensor:
+    vectors = basis.vectors if isinstance(basis, Eigenpairs) else basis
+    if vectors is None:
+        raise ArgumentError("basis: expected eigenpairs with vectors, got some without.")
+    size = len(gradient)
+    if gradient.ndim != 1 or vectors.ndim != 2 or vectors.shape[0] != size or not 1 <= vectors.shape[1] <= size:
+        raise ArgumentError(
+            f"basis: expected shape (P, k) with P = {size}, the length of the gradient, and 1 <= k <= P, "
+            f"got {tuple(vectors.shape)}."
+        )
+    if vectors.device != gradient.device:
+        raise ArgumentError(f"basis: expected vectors on {gradient.device}, as the gradient, got {vectors.device}.")
+    for name, tensor in (("gradient", gradient), ("basis", vectors)):
+        if not bool(tensor.isfinite().all()):
+            raise ArgumentError(f"{name}: expected finite entries, got one that is infinite or not a number.")
+    vectors = vectors.detach()
+    gram = vectors.mT @ vectors
+    gap = float((gram - torch.eye(len(gram), dtype=gram.dtype, device=gram.device)).abs().max())
+    tolerance = torch.finfo(gram.dtype).eps ** 0.5
+    if gap > tolerance:
+        raise ArgumentError(
+            f"basis: expected orthonormal columns, got |VᵀV − I| up to {gap:.2e}. "
+            "Orthonormalise them with torch.linalg.qr(V).Q."
+        )
+    return vectors

@@ -1,0 +1,15 @@
+"""How much memory is free."""
+
+import os
+
+import torch
+
+
+def free_bytes(device: torch.device) -> int:
+    """Return the memory that is free on a device, a conservative 1 GiB where the system does not say."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return 1 << 30

@@ -1,0 +1,66 @@
+"""What a walk along a path returns."""
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from thalweg.estimate import Cost
+from thalweg.record import Record
+
+
+@dataclass(frozen=True)
+class PathScan(Record):
+    """Loss and metrics at points of a path.
+
+    Attributes:
+        position: α of each point, shape (n,), increasing; 0 and 1 are the ends.
+        distance: Length along the path from α = 0 in parameter space, shape (n,), signed.
+        loss: L at each point, shape (n,), float64; NaN where it is not finite.
+        metrics: Further curves by name, each of shape (n,).
+        kind: "linear", …
+        labels: Names of the two ends.
+        cost: What it took.
+    """
+
+    position: Tensor
+    distance: Tensor
+    loss: Tensor
+    metrics: dict[str, Tensor] = field(default_factory=dict)
+    kind: str = "linear"
+    labels: tuple[str, str] = ("A", "B")
+    cost: Cost = Cost()
+
+    def __str__(self) -> str:
+        return f"{self.kind} path {self.labels[0]} → {self.labels[1]}, {len(self.position)} points"
+
+
+@dataclass(frozen=True)
+class Barrier(Record):
+    """How far the loss rises between the ends of a path.
+
+    Each value is max over α of L(α) − reference(α), over the points scanned, so a lower bound on the
+    barrier of the continuous path.
+
+    Attributes:
+        linear: Reference (1−α)L(0) + αL(1) (Entezari et al., 2021): the default.
+        max: Reference max(L(0), L(1)) (Draxler et al., 2018).
+        mean: Reference (L(0) + L(1))/2 (Frankle et al., 2020).
+        min: Reference min(L(0), L(1)); at least |L(0) − L(1)| on any path.
+        position: α at which the linear-reference maximum is attained.
+        peak: The largest loss on the path.
+        peak_position: α of ``peak``.
+        excluded: Points left out because their loss was not finite.
+    """
+
+    linear: float
+    max: float
+    mean: float
+    min: float
+    position: float
+    peak: float
+    peak_position: float
+    excluded: int = 0
+
+    def __str__(self) -> str:
+        others = f"max {self.max:.4g}, mean {self.mean:.4g}, min {self.min:.4g}"
+        return f"barrier {self.linear:.4g} at α = {self.position:.3g} ({others})"

@@ -1,0 +1,204 @@
+"""Everything about one point of a landscape, in one call."""
+
+import math
+import time
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from thalweg.errors import ArgumentError, NonFiniteError
+from thalweg.estimate import Cost
+from thalweg.krylov import Eigenpairs, density, eigenpairs, trace
+from thalweg.landscape import Evaluation, Landscape
+from thalweg.measures import (
+    anisotropy,
+    condition_numbers,
+    effective_rank,
+    gradient_norm,
+    negative_curvature,
+    outlier_count,
+    predicted_decrease,
+    sharpness,
+)
+from thalweg.measures._results import StepPrediction
+from thalweg.operators import Hessian, hessian
+from thalweg.progress import Progress, track
+from thalweg.study._results import Measurement
+from thalweg.surfaces import line_scan, plane_scan, random_directions
+from thalweg.surfaces._results import Line
+from thalweg.training import History
+
+
+@dataclass(frozen=True)
+class MeasureSettings:
+    """What :func:`measure` computes, and how carefully.
+
+    Attributes:
+        top: Largest eigenvalues.
+        bottom: Smallest eigenvalues.
+        tol: Residual of the eigenvalues relative to ‖H‖.
+        rtol: Half-width of the trace's 95 % interval, relative.
+        max_probes: The most probes of the trace.
+        probes: Of the density.
+        steps: Lanczos steps a probe.
+        rho: Radius of the sharpness.
+        surface: Points a side of the surface; 0 for none.
+        line: Points of the line along the leading eigenvector; 0 for none.
+        seed: Of every random choice.
+    """
+
+    top: int = 20
+    bottom: int = 5
+    tol: float = 1e-4
+    rtol: float = 0.1
+    max_probes: int = 100
+    probes: int = 4
+    steps: int = 60
+    rho: float = 0.05
+    surface: int = 15
+    line: int = 41
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in {"top": 1, "bottom": 1, "probes": 1, "steps": 1, "surface": 0, "line": 0}.items():
+            if getattr(self, name) < least:
+                raise ArgumentError(f"{name}: expected at least {least}, got {getattr(self, name)}.")
+        if not 0 <= self.seed < 2**63:
+            raise ArgumentError(f"seed: expected a number from 0 to 2^63 - 1, got {self.seed}.")
+
+
+def measure(
+    landscape: Landscape,
+    settings: MeasureSettings | None = None,
+    *,
+    name: str = "model",
+    test: Landscape | None = None,
+    history: History | None = None,
+    progress: bool | Progress = False,
+) -> Measurement:
+    """Measure the geometry of a landscape at its point: what ``thalweg measure`` reports.
+
+    Loss and metrics, gradient norm, both ends of the Hessian's spectrum, trace, density, condition numbers, negative
+    curvature, LAS_k, sharpness, the step 1/λ₁, a line along the leading eigenvector, and a plane of random
+    filter-normalised directions.
+
+    Cost: some hundred products with the default settings (the density takes probes × steps), some hundred passes
+    for line and surface, and a few dozen gradients.
+
+    Args:
+        landscape: Where to measure.
+        settings: What, and how carefully.
+        name: How the report calls it.
+        test: The same model on held-out data.
+        history: How it was trained.
+        progress: Whether to show bars, or a reporter.
+
+    Raises:
+        ThalwegError: As the measures themselves do.
+
+    Example:
+        >>> import thalweg as tw
+        >>> data = tw.data.gaussian(4, 64, 2, noise=0.0, separation=3.0)
+        >>> landscape = tw.Landscape(tw.models.mlp((4, 8, 2)), tw.objectives.cross_entropy(), data.batches("train"))
+        >>> found = measure(landscape, MeasureSettings(top=3, bottom=2, surface=3, line=5))
+        >>> found.size, len(found.top.values)
+        (58, 3)
+    """
+    settings = MeasureSettings() if settings is None else settings
+    started, generator = time.perf_counter(), torch.Generator().manual_seed(settings.seed)
+    operator = hessian(landscape)
+    stages = 7
+    with track(stages, name, progress) as bar:
+        train = landscape.evaluate()
+        held_out: Evaluation | None = None if test is None else test.evaluate()
+        bar.advance(note="top eigenvalues")
+        size = landscape.size
+        top = eigenpairs(operator, min(settings.top, size), "LA", tol=settings.tol, generator=generator, progress=bar)
+        bar.advance(note="bottom eigenvalues")
+        bottom = eigenpairs(
+            operator, min(settings.bottom, size), "SA", tol=settings.tol, generator=generator, progress=bar
+        )
+        bar.advance(note="trace")
+        whole = trace(
+            operator, rtol=settings.rtol, max_probes=settings.max_probes, generator=generator, progress=bar
+        )
+        bar.advance(note="density")
+        spectral = density(
+            operator, probes=settings.probes, steps=settings.steps, generator=generator, progress=bar
+        )
+        bar.advance(note="sharpness")
+        gradient = landscape.gradient()
+        norm = gradient_norm(landscape)
+        one_step = sharpness(landscape, settings.rho, "one-step")
+        ascent = sharpness(landscape, settings.rho, "ascent", directions=_leading(top), generator=generator)
+        step = _step(landscape, operator, top, norm.value)
+        bar.advance(note="line and surface")
+        line = _line(landscape, operator, top, train, settings, bar)
+        surface = None
+        if settings.surface:
+            plane = random_directions(landscape, 2, normalization="filter", generator=generator)
+            surface = plane_scan(landscape, plane, points=settings.surface, progress=bar)
+        bar.advance(note="done")
+    scale = max(top.scale, bottom.scale)
+    parts = [train.loss.cost, norm.cost, top.cost, bottom.cost, whole.cost, spectral.cost, one_step.cost, ascent.cost]
+    parts += [part.cost for part in (held_out and held_out.loss, step, line, surface) if part is not None]
+    cost = replace(sum(parts, Cost(gradients=1)), seconds=time.perf_counter() - started)
+    return Measurement(
+        name=name,
+        size=size,
+        train=train,
+        test=held_out,
+        gradient_norm=norm,
+        top=top.without_vectors(),
+        bottom=bottom.without_vectors(),
+        trace=whole,
+        density=spectral,
+        conditioning=condition_numbers(top, bottom, epsilon=1.0 if scale == 0 else None),
+        negative=negative_curvature(bottom, scale=scale),
+        anisotropy=anisotropy(gradient, top),
+        one_step=one_step,
+        ascent=ascent,
+        step=step,
+        outliers=outlier_count(top),
+        effective_rank=effective_rank(spectral, size),
+        line=line,
+        surface=surface,
+        history=history,
+        cost=cost,
+    )
+
+
+def _leading(top: Eigenpairs) -> Tensor | None:
+    vectors = top.vectors
+    return None if vectors is None else vectors[:, : min(2, vectors.shape[1])]
+
+
+def _step(landscape: Landscape, operator: Hessian, top: Eigenpairs, norm: float) -> StepPrediction | None:
+    largest = float(top.values[0])
+    if largest <= 0 or norm == 0:
+        return None
+    try:
+        return predicted_decrease(landscape, 1 / largest, operator=operator)
+    except NonFiniteError:
+        return None
+
+
+def _line(
+    landscape: Landscape, operator: Hessian, top: Eigenpairs, train: Evaluation, settings: MeasureSettings, bar: Progress
+) -> Line | None:
+    """Scan far enough along the leading eigenvector for the quadratic model to rise by the loss itself."""
+    largest = float(top.values[0])
+    if not settings.line or top.vectors is None or largest <= 0:
+        return None
+    reach = min(math.sqrt(2 * max(train.loss.value, 1e-3) / largest), 10.0)
+    line = line_scan(
+        landscape,
+        top.vectors[:, 0],
+        points=settings.line,
+        span=(-reach, reach),
+        quadratic=True,
+        operator=operator,
+        progress=bar,
+    )
+    return replace(line, label="leading eigenvector")

@@ -1,0 +1,91 @@
+"""The loss along one direction."""
+
+import time
+from collections.abc import Iterator
+
+from jaxtyping import Float
+from torch import Tensor
+
+from thalweg.errors import ArgumentError
+from thalweg.estimate import Cost
+from thalweg.landscape import Landscape
+from thalweg.landscape._sampling import grid, sample
+from thalweg.operators import Operator, hessian
+from thalweg.progress import Progress
+from thalweg.surfaces._columns import directions_of
+from thalweg.surfaces._results import Directions, Line
+
+
+def line_scan(
+    landscape: Landscape,
+    direction: Directions | Float[Tensor, " p"],
+    *,
+    points: int = 61,
+    span: tuple[float, float] = (-0.5, 1.5),
+    quadratic: bool = False,
+    operator: Operator | None = None,
+    progress: bool | Progress = False,
+) -> Line:
+    r"""Evaluate L(θ + s·d) for equally spaced s.
+
+    By default 61 points from −½ to 3/2, in steps of 1/30, which hit s = 0 and s = 1 (Goodfellow et al., 2015,
+    with d the difference of two solutions); 60 points would hit neither. Every point is computed from θ, which stays
+    where it is.
+
+    Cost: ``points`` passes without gradients; ``quadratic`` one gradient and one product more.
+
+    Valid for: any model. A line shows one section: a flat one does not mean a flat minimum.
+
+    Args:
+        landscape: Its θ is s = 0; buffers stay as they are there.
+        direction: d, shape (P,), or a record of one direction. It is not scaled: see ``norm`` of the result.
+        points: Number of points.
+        span: First and last s.
+        quadratic: Whether to add the quadratic model L + s·gᵀd + ½s²·dᵀHd.
+        operator: H for the model, by default the Hessian; for ``quadratic`` alone.
+        progress: ``True`` for a bar on the terminal, or a reporter, see :mod:`thalweg.progress`.
+
+    Returns:
+        The scan; a loss that is not finite is NaN there.
+
+    Raises:
+        ArgumentError: If ``direction`` or ``operator`` does not fit, or ``points`` or ``span`` is out of range.
+        NonFiniteError: If the gradient or product of the quadratic model is not finite.
+
+    Example:
+        >>> import thalweg as tw
+        >>> import torch
+        >>> model = torch.nn.Linear(1, 1, bias=False).double()
+        >>> _ = torch.nn.init.ones_(model.weight)
+        >>> one = torch.ones(1, 1, dtype=torch.float64)
+        >>> landscape = tw.Landscape(model, tw.objectives.squared_error(), [(one, 0 * one)])  # ½w² at 1
+        >>> line_scan(landscape, -landscape.theta, points=5).loss
+        tensor([1.1250, 0.5000, 0.1250, 0.0000, 0.1250], dtype=torch.float64)
+    """
+    if operator is not None and not quadratic:
+        raise ArgumentError("operator: expected None without quadratic=True, which alone has a use for it.")
+    d = directions_of(landscape, direction, "direction", ("direction",))
+    vector, position = d.vectors[:, 0], grid(span, points)
+    theta = landscape.theta
+
+    def along() -> Iterator[Landscape]:
+        for s in position.tolist():
+            yield landscape.at(theta + s * vector)
+
+    model, cost = None, Cost()
+    if quadratic:
+        base, slope, curvature, cost = _second_order(landscape, vector, operator)
+        model = base + position * slope + 0.5 * position**2 * curvature
+    found = sample(along(), points, f"line along {d.labels[0]}", progress)
+    return Line(position, found.loss, found.metrics, d.labels[0], d.norms[0], quadratic=model, cost=found.cost + cost)
+
+
+def _second_order(landscape: Landscape, vector: Tensor, operator: Operator | None) -> tuple[float, float, float, Cost]:
+    space, started = landscape.space, time.perf_counter()
+    matrix = hessian(landscape) if operator is None else operator
+    if matrix.shape[0] != space.size:
+        raise ArgumentError(f"operator: expected shape ({space.size}, {space.size}), got {matrix.shape}.")
+    before = matrix.matvecs
+    base, gradient = landscape.loss_and_gradient()
+    slope, curvature = space.dot(gradient, vector), space.dot(vector, matrix @ vector)
+    return base, slope, curvature, Cost(matrix.matvecs - before, gradients=1, seconds=time.perf_counter() - started)

@@ -1,0 +1,3 @@
+"""The tests, a package so that they can share their oracles."""
+
+from tests import typechecking as typechecking
