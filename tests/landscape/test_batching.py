@@ -98,9 +98,7 @@ def test_nor_with_masked_and_weighted_classes(weighted):
     assert reference.weight == pytest.approx(total, rel=1e-13)
     assert reference.count == N
     assert reference.evaluate().terms == len(pairs)
-    assert reference.loss() == pytest.approx(
-        float(functional.cross_entropy(logits, targets, weight=weight)), rel=1e-12
-    )
+    assert reference.loss() == pytest.approx(float(functional.cross_entropy(logits, targets, weight=weight)), rel=1e-12)
 
 
 def test_tokens_are_weighted_by_how_many_count():
@@ -188,6 +186,8 @@ def test_a_loss_of_single_precision_is_summed_in_double():
     with torch.no_grad():
         model.weight.fill_(1.1)
     inputs = torch.ones(100_000, 1)
-    landscape = tw.Landscape(model, tw.objectives.mse(), list(zip(inputs.split(1000), (0 * inputs).split(1000), strict=True)))
+    landscape = tw.Landscape(
+        model, tw.objectives.mse(), list(zip(inputs.split(1000), (0 * inputs).split(1000), strict=True))
+    )
     term = float(torch.tensor(1.1) ** 2)
     assert landscape.loss() == pytest.approx(term, rel=1e-12)

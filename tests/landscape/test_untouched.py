@@ -11,7 +11,19 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 import thalweg as tw
-from tests.landscape.models import Attention, Counting, MultiHead, Recurrent, classes, cnn, mlp, randn, scrambled, tied, tokens
+from tests.landscape.models import (
+    Attention,
+    Counting,
+    MultiHead,
+    Recurrent,
+    classes,
+    cnn,
+    mlp,
+    randn,
+    scrambled,
+    tied,
+    tokens,
+)
 from tests.landscape.snapshot import unchanged
 
 CROSS = tw.objectives.cross_entropy()

@@ -8,10 +8,9 @@ from scipy import stats
 from torch import Tensor
 from torch.func import grad, hessian, vmap
 
-import thalweg as tw
 from tests.landscape.models import generator, randn
+from thalweg import objectives
 
-O = tw.objectives
 DRAWS = 40_000
 
 
@@ -21,11 +20,11 @@ def labelled(y: Tensor) -> dict[str, Tensor]:
 
 # Name: objective, outputs of one sample (1, …), the batch that carries drawn targets.
 LIKELIHOODS = {
-    "squared_error": (O.squared_error(), randn(1, 3), lambda y: (None, y)),
-    "mse": (O.mse(), randn(1, 3), lambda y: (None, y)),
-    "cross_entropy": (O.cross_entropy(), randn(1, 4), lambda y: (None, y)),
-    "binary_cross_entropy": (O.binary_cross_entropy(), randn(1, 3), lambda y: (None, y)),
-    "huggingface": (O.huggingface(), randn(1, 4), labelled),
+    "squared_error": (objectives.squared_error(), randn(1, 3), lambda y: (None, y)),
+    "mse": (objectives.mse(), randn(1, 3), lambda y: (None, y)),
+    "cross_entropy": (objectives.cross_entropy(), randn(1, 4), lambda y: (None, y)),
+    "binary_cross_entropy": (objectives.binary_cross_entropy(), randn(1, 3), lambda y: (None, y)),
+    "huggingface": (objectives.huggingface(), randn(1, 4), labelled),
 }
 
 
@@ -65,7 +64,7 @@ def test_classes_have_the_frequencies_of_the_softmax(shape):
     """Every place has its own distribution: a mixed-up axis would show."""
     outputs = randn(*shape)
     many = outputs.repeat(4000, *[1] * (len(shape) - 1))
-    drawn = O.cross_entropy().draw(many, generator(1))
+    drawn = objectives.cross_entropy().draw(many, generator(1))
     assert drawn.shape == many.shape[:1] + many.shape[2:]
     counts = torch.nn.functional.one_hot(drawn, 3).reshape(4000, 5, *shape[2:], 3).sum(0)
     expected = 4000 * outputs.movedim(1, -1).softmax(dim=-1)
@@ -77,7 +76,11 @@ def test_classes_have_the_frequencies_of_the_softmax(shape):
 def test_tokens_have_the_frequencies_of_the_softmax():
     outputs = randn(2, 4, 3)
     many = outputs.repeat(4000, 1, 1)
-    for objective, kept in ((O.causal_lm(), 3), (O.huggingface("causal-lm"), 3), (O.huggingface("token-classification"), 4)):
+    for objective, kept in (
+        (objectives.causal_lm(), 3),
+        (objectives.huggingface("causal-lm"), 3),
+        (objectives.huggingface("token-classification"), 4),
+    ):
         drawn = objective.draw(many, generator(1))
         assert drawn.shape == (8000, kept)
         counts = torch.nn.functional.one_hot(drawn, 3).reshape(4000, 2, kept, 3).sum(0)
@@ -86,7 +89,7 @@ def test_tokens_have_the_frequencies_of_the_softmax():
         assert stats.chi2.sf(statistic, 2 * 2 * kept) > 1e-4
 
 
-@pytest.mark.parametrize(("objective", "variance"), [(O.squared_error(), 1.0), (O.mse(), 0.5)])
+@pytest.mark.parametrize(("objective", "variance"), [(objectives.squared_error(), 1.0), (objectives.mse(), 0.5)])
 def test_gaussian_targets(objective, variance):
     outputs = torch.full((DRAWS,), 2.5, dtype=torch.float64)
     drawn = objective.draw(outputs, generator(2)) - 2.5
@@ -104,6 +107,6 @@ def test_draws_come_from_the_generator_alone(name, untouched_rng):
 
 def test_what_is_no_likelihood_has_no_draw():
     """With smoothed labels the gradient at a drawn class has a mean: its second moment is no GGN."""
-    assert O.cross_entropy(label_smoothing=0.1).draw is None
-    assert O.huggingface("regression").draw is None
-    assert O.from_function(lambda model, batch: model(batch).mean(), len).draw is None
+    assert objectives.cross_entropy(label_smoothing=0.1).draw is None
+    assert objectives.huggingface("regression").draw is None
+    assert objectives.from_function(lambda model, batch: model(batch).mean(), len).draw is None

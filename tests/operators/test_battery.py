@@ -118,15 +118,21 @@ def test_products_are_counted(case):
 
 
 BAD_VECTORS = {
-    "short": (lambda p: torch.zeros(p - 1, dtype=torch.float64), r"vectors: expected shape \({p},\) or \({p}, k\), got \({q},\)\."),
+    "short": (
+        lambda p: torch.zeros(p - 1, dtype=torch.float64),
+        r"vectors: expected shape \({p},\) or \({p}, k\), got \({q},\)\.",
+    ),
     "a row": (lambda p: torch.zeros(1, p, dtype=torch.float64), r"got \(1, {p}\)\."),
     "three axes": (lambda p: torch.zeros(p, 1, 1, dtype=torch.float64), r"got \({p}, 1, 1\)\."),
     "no columns": (lambda p: torch.zeros(p, 0, dtype=torch.float64), r"got \({p}, 0\)\."),
     "float32": (
-        lambda p: torch.zeros(p),
+        torch.zeros,
         r"vectors: expected torch\.float64 on cpu, got torch\.float32 on cpu\. Convert them with \.to\(",
     ),
-    "integers": (lambda p: torch.zeros(p, dtype=torch.int64), r"expected torch\.float64 on cpu, got torch\.int64 on cpu"),
+    "integers": (
+        lambda p: torch.zeros(p, dtype=torch.int64),
+        r"expected torch\.float64 on cpu, got torch\.int64 on cpu",
+    ),
     "another device": (lambda p: torch.zeros(p, dtype=torch.float64, device="meta"), r"got torch\.float64 on meta"),
     "list": (lambda p: [0.0] * p, r"vectors: expected a tensor of shape \({p},\) or \({p}, k\), got list\."),
 }

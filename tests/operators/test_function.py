@@ -43,7 +43,10 @@ def test_what_the_function_returns_may_have_a_graph():
 @pytest.mark.parametrize(
     ("f", "message"),
     [
-        (lambda v: v[1:], r"f: expected a product of shape \(3,\) and torch\.float32 on cpu, got \(2,\) and torch\.float32"),
+        (
+            lambda v: v[1:],
+            r"f: expected a product of shape \(3,\) and torch\.float32 on cpu, got \(2,\) and torch\.float32",
+        ),
         (lambda v: v.double(), r"got \(3,\) and torch\.float64 on cpu"),
         (lambda v: v.to("meta"), r"got \(3,\) and torch\.float32 on meta"),
         (lambda v: v.tolist(), r"f: expected a tensor, got list\."),
@@ -63,8 +66,8 @@ def test_a_product_that_is_not_finite_is_counted_and_refused():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (dict(size=0), r"size: expected at least 1, got 0\."),
-        (dict(size=2, dtype=torch.int64), r"dtype: expected a floating-point type, got torch\.int64\."),
+        ({"size": 0}, r"size: expected at least 1, got 0\."),
+        ({"size": 2, "dtype": torch.int64}, r"dtype: expected a floating-point type, got torch\.int64\."),
     ],
 )
 def test_bad_arguments(arguments, message):

@@ -11,8 +11,8 @@ import thalweg as tw
 from tests.landscape.models import Attention, Counting, classes, cnn, mlp, randn, scrambled
 from tests.unchecked import unchecked
 from thalweg.errors import ArgumentError
-from thalweg.operators.engines import DoubleBackward
 from thalweg.memory import free_bytes
+from thalweg.operators.engines import DoubleBackward
 from thalweg.operators.engines._memory import saved_bytes
 
 CROSS = tw.objectives.cross_entropy()

@@ -1,7 +1,8 @@
 """A naive twin: the Hessian of one flat function of all data at once, entry by entry.
 
-Not by ``torch.func.hessian``: through layer norm and batch statistics its matrix is not even symmetric (torch 2.13).
-The battery holds both against finite differences.
+Not by ``torch.func.hessian``: through layer norm and batch statistics its matrix is not even symmetric (torch 2.13;
+PyTorch's issues 196699 and 196700 report the same of second forward derivatives). The
+battery holds both against finite differences.
 """
 
 from collections.abc import Callable, Sequence

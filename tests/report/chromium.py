@@ -5,6 +5,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -16,6 +17,15 @@ FLAGS = (
     "--disable-extensions", "--hide-scrollbars", "--force-color-profile=srgb", "--enable-unsafe-swiftshader",
     "--use-gl=angle", "--use-angle=swiftshader", "--remote-debugging-pipe",
 )  # fmt: skip
+
+LAUNCH = """if True:
+    import fcntl, os, sys
+    ends = [fcntl.fcntl(int(end), fcntl.F_DUPFD, 10) for end in sys.argv[1:3]]
+    os.dup2(ends[0], 3)
+    os.dup2(ends[1], 4)
+    os.execv(sys.argv[3], sys.argv[3:])
+"""
+"""The browser reads from descriptor 3 and writes to 4, whichever the pipes had."""
 
 
 def find() -> str | None:
@@ -38,10 +48,11 @@ class Browser:
         self._profile = tempfile.TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True)
         to_browser, self._write = os.pipe()
         self._read, from_browser = os.pipe()
-        # The browser reads from descriptor 3 and writes to 4; the shell puts them there.
-        command = f'exec "$0" "$@" 3<&{to_browser} 4>&{from_browser}'
         self._process = subprocess.Popen(
-            ["sh", "-c", command, binary, *FLAGS, f"--user-data-dir={self._profile.name}", "about:blank"],
+            [
+                *(sys.executable, "-c", LAUNCH, str(to_browser), str(from_browser)),
+                *(binary, *FLAGS, f"--user-data-dir={self._profile.name}", "about:blank"),
+            ],
             pass_fds=(to_browser, from_browser), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip

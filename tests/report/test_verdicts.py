@@ -29,7 +29,8 @@ def with_bottom(item, *values, residual=1e-6, done=True):
 def with_gain(item, gain, quadratic=None):
     loss = item.train.loss.value
     return replace(
-        item, step=StepPrediction(0.1, 0.0, -loss * (gain if quadratic is None else quadratic), -loss * gain, 1.0, Cost())
+        item,
+        step=StepPrediction(0.1, 0.0, -loss * (gain if quadratic is None else quadratic), -loss * gain, 1.0, Cost()),
     )
 
 

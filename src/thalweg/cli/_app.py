@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
+import click
 import torch
 import typer
 from rich.console import Console
@@ -49,8 +50,8 @@ def run() -> None:
     except ThalwegError as error:
         _say(str(error))
         sys.exit(2)
-    except _usage_error() as error:
-        _say(error.format_message())  # type: ignore[attr-defined]  # click's own exceptions have it
+    except click.ClickException as error:
+        _say(error.format_message())
         sys.exit(2)
 
 
@@ -156,12 +157,6 @@ def _device(name: str | None) -> str | None:
 def _say(text: str, *, error: bool = True) -> None:
     line = f"thalweg: {'error: ' if error else ''}{' '.join(text.split())}"
     Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(line)
-
-
-def _usage_error() -> Any:
-    import click
-
-    return click.ClickException
 
 
 @contextmanager

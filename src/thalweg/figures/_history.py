@@ -69,6 +69,7 @@ def draw_history(result: History, axes: Axes | None = None, *, title: str | None
         if panel.ticks is not None:
             place.set_yscale("log")
             place.set_yticks(panel.ticks, [tick_text(t) for t in panel.ticks])
+        place.locator_params(axis="x", integer=True)
         _paper.quiet(place, x="epoch", y=panel.label)
         _paper.legend(place)
     return figure

@@ -90,7 +90,7 @@ def plot_measurements(
                 ticktext=[tick_text(tick) for tick in ticks], row=row, col=1,
             )  # fmt: skip
         else:
-            figure.update_xaxes(rangemode="tozero", nticks=4, row=row, col=1)
+            figure.update_xaxes(rangemode="tozero", nticks=3, row=row, col=1)
         figure.update_yaxes(
             autorange="reversed", tickvals=where, ticktext=[_screen.text(name, 24) for name in panel.names],
             showgrid=False, ticks="", row=row, col=1,

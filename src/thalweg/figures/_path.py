@@ -58,7 +58,7 @@ def plot_path(result: PathScan, *, barrier: Barrier | None = None, title: str | 
             )  # fmt: skip
         _screen.upright_title(figure, _screen.text(panel.label), index)
     start, end = (_screen.text(label) for label in result.labels)
-    figure.update_xaxes(tickvals=[0, 0.25, 0.5, 0.75, 1], title_text="position α")
+    figure.update_xaxes(tickvals=[0, 0.5, 1], title_text="position α")
     figure.update_xaxes(title_text=f"position α<br>0: {start}<br>1: {end}", row=1, col=1)
     _screen.legend_below(figure)
     figure.update_layout(margin_b=124, height=400)

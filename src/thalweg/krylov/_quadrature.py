@@ -99,6 +99,10 @@ def spectral_moment(result: Density, order: int) -> Estimate:
 
     Exact for each probe while k ≤ 2·steps − 1. Cost: no further products.
 
+    Args:
+        result: A density.
+        order: k.
+
     Raises:
         ArgumentError: If ``order`` is negative.
 

@@ -102,16 +102,13 @@ class Landscape:
             return _moved(tensor.detach(), place, dtype)
 
         kinds = [adopted(parameters[name]).dtype for name in layout.names]
-        kind = kinds[0]
-        for other in kinds[1:]:
-            kind = torch.promote_types(kind, other)
+        kind = functools.reduce(torch.promote_types, kinds)
         self._program = Program(model, objective)
         self._data = data
         self._layout = layout
         self._kinds = kinds
         self._mode: Mode = mode
-        self._microbatch = microbatch
-        self._dtype = dtype
+        self._microbatch, self._dtype = microbatch, dtype
         self._space = VectorSpace(layout.size, kind, place)
         chosen = set(layout.names)
         # Copies made in a caller's inference mode could never be differentiated.

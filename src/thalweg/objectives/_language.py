@@ -21,7 +21,10 @@ def causal_lm(*, ignore_index: int = -100) -> Objective:
     terms have shape (N, T − 1). The model returns logits (N, T, V) or an object with ``.logits``.
 
     The mean runs over *tokens* that count, not over sequences or batches. A sample is a sequence. Convex in
-    the logits. The metrics are ``accuracy`` and ``perplexity`` = exp(mean loss).
+    the logits. The metrics are ``accuracy`` and ``perplexity`` = exp(mean loss), infinite above 1e308.
+
+    Args:
+        ignore_index: Labels of this value are masked.
 
     Example:
         >>> objective = causal_lm()

@@ -33,6 +33,21 @@
     node.parentElement.querySelector(".picture").classList.add("only");
   }
 
+  // A square figure is no taller than the screen is wide, and a relief on a narrow one is seen from further away.
+  function fitted(layout, width) {
+    const square = layout.scene || (layout.yaxis && layout.yaxis.scaleanchor);
+    if (!square || width >= layout.height) return layout;
+    const narrow = { ...layout, height: Math.max(width, 300) };
+    if (layout.scene) {
+      const { x, y, z } = layout.scene.camera.eye;
+      const eye = { x: 1.4 * x, y: 1.4 * y, z: 1.4 * z };
+      const small = (axis) => ({ ...axis, title: { text: axis.title.text.replace(/^distance along /, ""), font: { size: 10 } } });
+      const { xaxis, yaxis, camera } = layout.scene;
+      narrow.scene = { ...layout.scene, xaxis: small(xaxis), yaxis: small(yaxis), camera: { ...camera, eye } };
+    }
+    return narrow;
+  }
+
   async function recolour() {
     for (const node of document.querySelectorAll(".plot.js-plotly-plot")) {
       await window.Plotly.relayout(node, { template: templates[mode()] });
@@ -48,7 +63,8 @@
         standIn(node);
         continue;
       }
-      const { data, layout } = figures[node.id];
+      const data = figures[node.id].data;
+      const layout = fitted(figures[node.id].layout, node.clientWidth);
       node.style.minHeight = `${layout.height}px`;
       try {
         const dragmode = coarse && !("webgl" in node.dataset) ? { dragmode: false } : {};

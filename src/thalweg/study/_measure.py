@@ -37,7 +37,8 @@ class MeasureSettings:
     Attributes:
         top: Largest eigenvalues.
         bottom: Smallest eigenvalues.
-        tol: Residual of the eigenvalues relative to ‖H‖.
+        tol: Residual of the largest eigenvalues relative to ‖H‖.
+        bottom_tol: The same for the smallest, which lie close to the bulk and cost most.
         rtol: Half-width of the trace's 95 % interval, relative.
         max_probes: The most probes of the trace.
         probes: Of the density.
@@ -51,6 +52,7 @@ class MeasureSettings:
     top: int = 20
     bottom: int = 5
     tol: float = 1e-4
+    bottom_tol: float = 1e-3
     rtol: float = 0.1
     max_probes: int = 100
     probes: int = 4
@@ -108,8 +110,7 @@ def measure(
     settings = MeasureSettings() if settings is None else settings
     started, generator = time.perf_counter(), torch.Generator().manual_seed(settings.seed)
     operator = hessian(landscape)
-    stages = 7
-    with track(stages, name, progress) as bar:
+    with track(7, name, progress) as bar:
         train = landscape.evaluate()
         held_out: Evaluation | None = None if test is None else test.evaluate()
         bar.advance(note="top eigenvalues")
@@ -117,7 +118,7 @@ def measure(
         top = eigenpairs(operator, min(settings.top, size), "LA", tol=settings.tol, generator=generator, progress=bar)
         bar.advance(note="bottom eigenvalues")
         bottom = eigenpairs(
-            operator, min(settings.bottom, size), "SA", tol=settings.tol, generator=generator, progress=bar
+            operator, min(settings.bottom, size), "SA", tol=settings.bottom_tol, generator=generator, progress=bar
         )
         bar.advance(note="trace")
         whole = trace(
@@ -142,7 +143,8 @@ def measure(
         bar.advance(note="done")
     scale = max(top.scale, bottom.scale)
     parts = [train.loss.cost, norm.cost, top.cost, bottom.cost, whole.cost, spectral.cost, one_step.cost, ascent.cost]
-    parts += [part.cost for part in (held_out and held_out.loss, step, line, surface) if part is not None]
+    parts += [] if held_out is None else [held_out.loss.cost]
+    parts += [part.cost for part in (step, line, surface) if part is not None]
     cost = replace(sum(parts, Cost(gradients=1)), seconds=time.perf_counter() - started)
     return Measurement(
         name=name,

@@ -1,0 +1,206 @@
+"""The command line as a user meets it: files on disk, one line for an error, exit codes."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+import thalweg as tw
+from thalweg.cli import main
+
+TARGET = """
+import torch
+import thalweg as tw
+
+model = torch.nn.Linear(2, 1)
+torch.nn.init.ones_(model.weight)
+data = [(torch.eye(2), torch.zeros(2, 1))]
+landscape = tw.Landscape(model, tw.objectives.mse(), data)
+number = 3
+
+
+def build():
+    return landscape
+
+
+def broken():
+    return 1 / 0
+"""
+
+
+@pytest.fixture
+def target(tmp_path) -> Path:
+    path = tmp_path / "mine.py"
+    path.write_text(TARGET)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _modules():
+    """A target file becomes a module; the next test writes another one under the same name."""
+    yield
+    sys.modules.pop("mine", None)
+
+
+def call(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
+    """Run the command and return its exit code and what it printed."""
+    monkeypatch.setattr(sys, "argv", ["thalweg", *arguments])
+    code = 0
+    try:
+        main()
+    except SystemExit as end:
+        code = int(end.code or 0)
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+@pytest.mark.parametrize("name", ["landscape", "build"])
+def test_measure_writes_a_report(monkeypatch, capsys, target, tmp_path, name):
+    out = tmp_path / "report"
+    code, printed, said = call(monkeypatch, capsys, "measure", f"{target}:{name}", "--out", str(out), "--top", "2")
+    assert code == 0, said
+    assert "largest eigenvalue" in printed
+    assert said.strip().endswith(f"report written to {out / 'index.html'}")
+    findings = tw.read_results(out / "results.json")
+    (found,) = findings.measurements
+    assert found.size == 3
+    assert len(found.top.values) == 2
+    assert findings.configuration["target"].endswith(f"mine.py:{name}")
+
+
+def test_json_is_the_findings_and_nothing_else(monkeypatch, capsys, target, tmp_path):
+    code, printed, _ = call(
+        monkeypatch, capsys, "measure", f"{target}:landscape", "--out", str(tmp_path / "r"), "--json", "--seed", "4",
+        "--probes", "2",
+    )
+    assert code == 0
+    findings = tw.Findings.from_dict(json.loads(printed))
+    assert findings.configuration["measure.seed"] == 4
+    assert findings.measurements[0].density.nodes.shape[0] == 2
+
+
+def test_the_device_is_used(monkeypatch, capsys, target, tmp_path):
+    arguments = ["measure", f"{target}:landscape", "--out", str(tmp_path / "r"), "--json", "--device", "cpu"]
+    code, printed, _ = call(monkeypatch, capsys, *arguments)
+    assert code == 0
+    assert json.loads(printed)["measurements"][0]["top"]["provenance"]["device"] == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "message"),
+    [
+        ("nowhere.py:landscape", "target: expected an existing file, got 'nowhere.py'"),
+        ("nowhere.py", "target: expected FILE.py:NAME, got 'nowhere.py'"),
+        ("{}:missing", "expected a name in {}, got 'missing'. It defines torch, tw, model, data, landscape, number"),
+        ("{}:number", "expected number to be a Landscape or a function without arguments that returns one, got int"),
+    ],
+)
+def test_a_wrong_target_is_one_line(monkeypatch, capsys, target, tmp_path, spoiled, message):
+    code, printed, said = call(
+        monkeypatch, capsys, "measure", spoiled.format(target), "--out", str(tmp_path / "report")
+    )
+    assert code == 2
+    assert printed == ""
+    assert said.startswith("thalweg: error: ")
+    assert len(said.strip().splitlines()) == 1
+    assert message.format(target) in said
+    assert not (tmp_path / "report").exists()
+
+
+def test_a_target_that_raises_keeps_its_traceback(monkeypatch, capsys, target, tmp_path):
+    code, _, said = call(monkeypatch, capsys, "measure", f"{target}:broken", "--out", str(tmp_path / "report"))
+    assert code == 2
+    assert "return 1 / 0" in said
+    assert "_guarded" not in said
+    last = said.strip().splitlines()[-1]
+    assert last.startswith("thalweg: error: target: broken() raised ZeroDivisionError: division by zero")
+    assert f"({target}, line 17)" in last
+    assert list(tmp_path.iterdir()) == [target] or {p.name for p in tmp_path.iterdir()} <= {"mine.py", "__pycache__"}
+
+
+def test_a_file_that_raises_keeps_its_traceback(monkeypatch, capsys, tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text("import torch\nraise KeyError('lost')\n")
+    code, _, said = call(monkeypatch, capsys, "measure", f"{path}:x", "--out", str(tmp_path / "report"))
+    assert code == 2
+    assert "raise KeyError('lost')" in said
+    assert "line 2" in said.strip().splitlines()[-1]
+
+
+def test_an_error_of_the_library_is_one_line(monkeypatch, capsys, tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "import torch, thalweg as tw\n"
+        "def build():\n"
+        "    return tw.Landscape(torch.nn.Linear(1, 1), tw.objectives.mse(), [])\n"
+    )
+    code, _, said = call(monkeypatch, capsys, "measure", f"{path}:build", "--out", str(tmp_path / "report"))
+    assert code == 2
+    assert said == "thalweg: error: data: expected at least one batch, got none.\n"
+
+
+def test_a_folder_with_other_things_is_refused_before_any_work(monkeypatch, capsys, target, tmp_path):
+    code, _, said = call(monkeypatch, capsys, "measure", f"{target}:landscape", "--out", str(tmp_path))
+    assert code == 2
+    assert "holds 'mine.py'; nothing was changed" in said
+    assert target.read_text() == TARGET
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["measure"], "Missing argument 'TARGET'"),
+        (["measure", "a.py:b", "--top", "0"], "Invalid value for '--top'"),
+        (["demo", "--nonsense"], "No such option: --nonsense"),
+        (["fly"], "No such command 'fly'"),
+        (["demo", "--device", "abacus"], "device: expected one that torch can use here, got 'abacus'"),
+        (["demo", "--data", "imagenet"], "imagenet"),
+        (["demo", "--data", "mnist", "--data-root", "/nonexistent"], "--data-root"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_two(monkeypatch, capsys, tmp_path, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("THALWEG_DATA", raising=False)
+    code, _, said = call(monkeypatch, capsys, *arguments)
+    assert code == 2
+    assert len(said.strip().splitlines()) == 1
+    assert message in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interruption_leaves_nothing(monkeypatch, capsys, target, tmp_path):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("thalweg.cli._app.measure", interrupted)
+    code, _, said = call(monkeypatch, capsys, "measure", f"{target}:landscape", "--out", str(tmp_path / "report"))
+    assert code == 130
+    assert "interrupted; nothing was written" in said
+    assert not (tmp_path / "report").exists()
+
+
+def test_demo_writes_a_report(monkeypatch, capsys, tmp_path):
+    out = tmp_path / "demo"
+    monkeypatch.setattr(
+        "thalweg.cli._app.MeasureSettings",
+        lambda **given: tw.MeasureSettings(**given, bottom=1, steps=4, surface=3, line=3, max_probes=10),
+    )
+    arguments = ["--samples", "60", "--epochs", "1", "--width", "0.02", "--top", "2", "--probes", "2"]
+    code, printed, said = call(monkeypatch, capsys, "demo", "--out", str(out), *arguments)
+    assert code == 0, said
+    assert "SimpleResNet, seed 0 → SimpleResNet, seed 1: barrier" in printed
+    assert (out / "index.html").is_file()
+    assert tw.read_results(out / "results.json").configuration["samples"] == 60
+
+
+def test_version_and_help(monkeypatch, capsys):
+    assert call(monkeypatch, capsys, "--version")[1].strip() == tw.__version__
+    assert "demo" in call(monkeypatch, capsys, "--help")[1]
+
+
+def test_a_missing_extra_is_named(monkeypatch, capsys):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    code, _, said = call(monkeypatch, capsys, "demo")
+    assert code == 2
+    assert said == "thalweg: the command line needs typer and rich: pip install 'thalweg[all]'\n"
