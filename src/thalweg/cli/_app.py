@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import torch
 import typer
 from rich.console import Console
@@ -41,18 +40,23 @@ Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON in
 def run() -> None:
     """Run the application; what Thalweg refuses becomes one line and exit code 2."""
     try:
-        app(standalone_mode=False)
-    except typer.Exit as done:
-        sys.exit(done.exit_code)
-    except (KeyboardInterrupt, typer.Abort):
-        _say("interrupted; nothing was written")
-        sys.exit(130)
+        code = app(standalone_mode=False)
+    except typer.Abort:
+        code = 130
     except ThalwegError as error:
         _say(str(error))
-        sys.exit(2)
-    except click.ClickException as error:
-        _say(error.format_message())
-        sys.exit(2)
+        code = 2
+    except Exception as error:
+        # The parser's own errors; typer keeps their class to itself.
+        explain = getattr(error, "format_message", None)
+        if explain is None:
+            raise
+        _say(explain())
+        code = 2
+    if code == 130:
+        _say("interrupted; nothing was written")
+    if isinstance(code, int) and code:
+        sys.exit(code)
 
 
 @app.callback(invoke_without_command=True)
@@ -74,7 +78,7 @@ def run_demo(
     data_root: Annotated[
         Path | None, typer.Option(help="Folder of the data sets; by default the environment variable THALWEG_DATA.")
     ] = None,
-    samples: Annotated[int, typer.Option(min=1, help="Training items to use.")] = 1000,
+    samples: Annotated[int, typer.Option(min=1, help="Training items to use.")] = 600,
     epochs: Annotated[int, typer.Option(min=1, help="Passes over them.")] = 20,
     width: Annotated[float, typer.Option(help="Width multiplier of both architectures.")] = 0.125,
     as_json: Json = False,

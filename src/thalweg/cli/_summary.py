@@ -1,11 +1,14 @@
 """The results in a few lines on a terminal."""
 
+import sys
+
 from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from thalweg.estimate import Estimate, format_with_error
+from thalweg.krylov import Eigenpairs
 from thalweg.study import Findings, Measurement
 
 
@@ -18,7 +21,8 @@ def print_summary(findings: Findings) -> None:
     columns = [_rows(measurement) for measurement in findings.measurements]
     for label in dict.fromkeys(label for column in columns for label in column):
         table.add_row(label, *(column.get(label, "–") for column in columns))
-    console = Console(highlight=False)
+    # Where there is no terminal there is no width to keep to.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
     console.print(table)
     for connection in findings.connections:
         first, second = connection.path.labels
@@ -26,8 +30,6 @@ def print_summary(findings: Findings) -> None:
 
 
 def _rows(found: Measurement) -> dict[str, str]:
-    largest = format_with_error(float(found.top.values[0]), float(found.top.residuals[0]))
-    smallest = format_with_error(float(found.bottom.values[0]), float(found.bottom.residuals[0]))
     rate = found.stable_learning_rate
     rows = {"parameters": f"{found.size:,}", "training loss": _with_data(found.train.loss)}
     rows |= {f"training {name}": _with_data(value) for name, value in found.train.metrics.items()}
@@ -36,8 +38,8 @@ def _rows(found: Measurement) -> dict[str, str]:
         rows |= {f"test {name}": _with_data(value) for name, value in found.test.metrics.items()}
     rows |= {
         "gradient norm": str(found.gradient_norm),
-        "largest eigenvalue λ₁": largest,
-        "smallest eigenvalue": smallest,
+        "largest eigenvalue λ₁": _bounded(found.top),
+        "smallest eigenvalue": _bounded(found.bottom),
         "stable learning rate 2/λ₁": "–" if rate is None else f"{rate:.4g}",
         "trace": str(found.trace),
         f"sharpness S_{found.ascent.rho:g}": f"{'≥ ' if found.ascent.lower_bound else ''}{found.ascent.value:.4g}",
@@ -51,3 +53,9 @@ def _rows(found: Measurement) -> dict[str, str]:
 
 def _with_data(estimate: Estimate) -> str:
     return format_with_error(estimate.value, estimate.data_error)
+
+
+def _bounded(pairs: Eigenpairs) -> str:
+    value, residual = float(pairs.values[0]), float(pairs.residuals[0])
+    # A bound far below the digits shown is better told in powers of ten.
+    return format_with_error(value, residual) if residual > 1e-4 * abs(value) else f"{value:.4g} (±{residual:.0e})"

@@ -41,7 +41,7 @@ class DemoSettings:
 
     data: str = "digits"
     data_root: str | None = None
-    samples: int | None = 1000
+    samples: int | None = 600
     width: float = 0.125
     epochs: int = 20
     batch_size: int = 64
