@@ -61,7 +61,8 @@ def finish(records: list[Record], file: Path | None) -> None:
     width = max(len(record.contestant) for record in records)
     for record in records:
         error = "" if record.error is None else f"   error {record.error:.1e}"
-        print(f"{record.case:28} {record.contestant:{width}} {record.metric:>16} {record.value:10.4g} {record.unit}{error}")
+        figure = f"{record.metric:>16} {record.value:10.4g} {record.unit}"
+        print(f"{record.case:28} {record.contestant:{width}} {figure}{error}")
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
         content = {"environment": environment(), "records": [asdict(record) for record in records]}
@@ -86,5 +87,7 @@ def _processor() -> str:
 
 def _commit() -> str | None:
     here = Path(__file__).parent
-    found = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=here, capture_output=True, text=True, check=False)
+    found = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=here, capture_output=True, text=True, check=False
+    )
     return found.stdout.strip() or None

@@ -1,8 +1,8 @@
 """What do the top 20 eigenvalues of a Hessian cost?
 
 A multi-layer perceptron 784-256-256-10 (269,322 parameters), trained for two epochs on Fashion-MNIST, its Hessian on
-1,024 images: the time to the 20 largest eigenvalues within 1e-4·λ₁, against ``scipy.sparse.linalg.eigsh`` (ARPACK) on the
-operator of curvlinops, in turn and in one process. Ours includes the search for missed copies.
+1,024 images: the time to the 20 largest eigenvalues within 1e-4·λ₁, against ``scipy.sparse.linalg.eigsh`` (ARPACK)
+on the operator of curvlinops, in turn and in one process. Ours includes the search for missed copies.
 """
 
 import statistics
@@ -20,10 +20,12 @@ CASE = "top 20 of an MLP's Hessian"
 TOP, TOLERANCE = 20, 1e-4
 
 
-def trained(data: tw.data.Dataset, epochs: int) -> nn.Module:
-    """Train the perceptron."""
-    model = nn.Sequential(nn.Flatten(), tw.models.mlp((784, 256, 256, 10)))
-    tw.train(model, tw.objectives.cross_entropy(), data, epochs=epochs, batch_size=128, lr=0.05, momentum=0.9)
+def trained(data: tw.data.Dataset, seed: int) -> nn.Module:
+    """Train the perceptron for two epochs."""
+    generator = torch.Generator().manual_seed(seed)
+    model = nn.Sequential(nn.Flatten(), tw.models.mlp((784, 256, 256, 10), generator=generator))
+    objective = tw.objectives.cross_entropy()
+    tw.train(model, objective, data, epochs=2, batch_size=128, lr=0.05, momentum=0.9, generator=generator)
     return model
 
 
@@ -65,29 +67,33 @@ def reference(model: nn.Module, batch: tuple[torch.Tensor, torch.Tensor]) -> np.
 
 
 def main() -> None:
-    """Run the contestants in turn."""
+    """Run the contestants in turn, on several networks."""
     options = arguments(__doc__ or "")
     data = tw.data.fashion_mnist(options.data_root)
-    model = trained(data.subset(train=6000) if options.quick else data, 2)
     batch = data.batches("train", limit=1024)[0]
-    truth = reference(model, batch)
-    seconds: dict[str, list[float]] = {"thalweg": [], "curvlinops + ARPACK": []}
+    contestants = {"thalweg": ("ours", ours), "curvlinops + ARPACK": ("peer", arpack)}
+    seconds: dict[str, list[float]] = {name: [] for name in contestants}
+    products: dict[str, list[int]] = {name: [] for name in contestants}
+    errors: dict[str, list[float]] = {name: [] for name in contestants}
+    for seed in range(1 if options.quick else 3):
+        model = trained(data.subset(train=6000) if options.quick else data, seed)
+        truth = reference(model, batch)
+        for _ in range(2 if options.quick else 5):
+            for name, (_, contestant) in contestants.items():
+                started = time.perf_counter()
+                values, count = contestant(model, batch)
+                seconds[name].append(time.perf_counter() - started)
+                products[name].append(count)
+                errors[name].append(float(np.abs(values - truth).max() / truth[0]))
     records = []
-    for turn in range(2 if options.quick else 5):
-        for name, contestant in (("thalweg", ours), ("curvlinops + ARPACK", arpack)):
-            started = time.perf_counter()
-            values, products = contestant(model, batch)
-            seconds[name].append(time.perf_counter() - started)
-            error = float(np.abs(values - truth).max() / truth[0])
-            if turn == 0:
-                role = "ours" if name == "thalweg" else "peer"
-                records.append(Record(CASE, name, role, "products", products, "", error))
-    for name, samples in seconds.items():
-        role = "ours" if name == "thalweg" else "peer"
-        error = next(record.error for record in records if record.contestant == name)
-        records.append(Record(CASE, name, role, "median time", statistics.median(samples), "s", error))
+    for name, (role, _) in contestants.items():
+        error = max(errors[name])
+        records.append(Record(CASE, name, role, "median products", statistics.median(products[name]), "", error))
+        records.append(Record(CASE, name, role, "median time", statistics.median(seconds[name]), "s", error))
     ratios = [mine / theirs for mine, theirs in zip(*seconds.values(), strict=True)]
-    records.append(Record(CASE, "thalweg", "ours", "time ratio", statistics.median(ratios), "of ARPACK", records[0].error))
+    records.append(
+        Record(CASE, "thalweg", "ours", "median time ratio", statistics.median(ratios), "of ARPACK", max(errors["thalweg"]))
+    )
     finish(records, options.json)
 
 

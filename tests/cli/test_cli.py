@@ -71,8 +71,17 @@ def test_measure_writes_a_report(monkeypatch, capsys, target, tmp_path, name):
 
 def test_json_is_the_findings_and_nothing_else(monkeypatch, capsys, target, tmp_path):
     code, printed, _ = call(
-        monkeypatch, capsys, "measure", f"{target}:landscape", "--out", str(tmp_path / "r"), "--json", "--seed", "4",
-        "--probes", "2",
+        monkeypatch,
+        capsys,
+        "measure",
+        f"{target}:landscape",
+        "--out",
+        str(tmp_path / "r"),
+        "--json",
+        "--seed",
+        "4",
+        "--probes",
+        "2",
     )
     assert code == 0
     findings = tw.Findings.from_dict(json.loads(printed))

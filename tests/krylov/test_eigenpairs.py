@@ -143,9 +143,7 @@ def test_single_precision_has_honest_residuals():
 
 def test_same_seed_same_bits_and_the_seed_matters():
     op, _ = operator(SPECTRA["flat"])
-    first, again, other = (
-        tw.eigenpairs(op, 3, generator=torch.Generator().manual_seed(seed)) for seed in (5, 5, 6)
-    )
+    first, again, other = (tw.eigenpairs(op, 3, generator=torch.Generator().manual_seed(seed)) for seed in (5, 5, 6))
     assert torch.equal(first.vectors, again.vectors)
     assert torch.equal(first.values, again.values)
     assert not torch.equal(first.vectors, other.vectors)
@@ -214,7 +212,9 @@ def test_bad_arguments_are_named(arguments, message):
 
 def test_a_basis_that_does_not_fit_is_refused_before_it_is_taken():
     op = tw.FunctionOperator(lambda v: v, 10**12)
-    with pytest.raises(tw.errors.MemoryBudgetError, match=r"300 basis vectors of 1000000000000 entries take 1\.2e\+06 GB"):
+    with pytest.raises(
+        tw.errors.MemoryBudgetError, match=r"300 basis vectors of 1000000000000 entries take 1\.2e\+06 GB"
+    ):
         tw.eigenpairs(op, 2)
     assert op.matvecs == 0
 

@@ -8,7 +8,14 @@ from torch import Tensor
 from thalweg.estimate import Cost, Estimate, Provenance
 from thalweg.krylov._results import Density, Eigenpairs
 from thalweg.landscape._evaluation import Evaluation
-from thalweg.measures._results import Anisotropy, Conditioning, NegativeCurvature, Sharpness, StepPrediction
+from thalweg.measures._results import (
+    Anisotropy,
+    Conditioning,
+    NegativeCurvature,
+    Sharpness,
+    SpectralWidth,
+    StepPrediction,
+)
 from thalweg.paths._results import Barrier, PathScan
 from thalweg.study._results import Connection, Findings, Measurement
 from thalweg.surfaces._results import Line, Surface
@@ -133,6 +140,7 @@ def measurement(
         bottom=eigenpairs(bottom, "SA"),
         trace=trace,
         density=density(top, bottom, size, seed),
+        width=SpectralWidth(largest - smallest, 2e-5 * largest, largest, smallest, True, Cost(163, 0, 0, 3.1)),
         conditioning=Conditioning(
             largest / smallest if smallest else None,
             largest / 1e-3,

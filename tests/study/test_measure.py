@@ -137,7 +137,7 @@ def test_effective_rank_of_known_spectra():
 
 
 def test_effective_rank_error_covers():
-    """Half the runs of a ±1 standard error band would be 68 %; 20 probes, 200 runs, the truth within 2 in 85 % or more."""
+    """With 20 probes the truth lies within two standard errors in 85 % of 200 runs or more."""
     generator = torch.Generator().manual_seed(3)
     matrix = torch.randn(30, 60, dtype=torch.float64, generator=generator)
     matrix = matrix @ matrix.mT / 60
@@ -145,7 +145,8 @@ def test_effective_rank_error_covers():
     op = tw.FunctionOperator(lambda v: matrix @ v, 30, dtype=torch.float64)
     for seed in range(200):
         rank = tw.effective_rank(
-            tw.density(op, probes=20, steps=3, generator=torch.Generator().manual_seed(seed), grid=torch.arange(2.0)), 30
+            tw.density(op, probes=20, steps=3, generator=torch.Generator().manual_seed(seed), grid=torch.arange(2.0)),
+            30,
         )
         hits += abs(rank.value - truth) < 2 * rank.standard_error
     assert math.isfinite(truth)

@@ -127,9 +127,9 @@ def test_labels_and_norms():
     length = math.sqrt(sum(float(weight.square().sum()) for weight in weights))
     directions = random_directions(landscape)
     assert directions.norms == pytest.approx((length, length))
-    assert directions.labels == ("filter-normalised random direction 1", "filter-normalised random direction 2")
+    assert directions.labels == ("filter-normalised direction 1", "filter-normalised direction 2")
     assert random_directions(landscape, normalization=None).labels[0] == "random direction 1"
-    assert str(directions.only(1)) == f"filter-normalised random direction 2 (‖d‖ = {length:.4g})"
+    assert str(directions.only(1)) == f"filter-normalised direction 2 (‖d‖ = {length:.4g})"
     assert torch.equal(directions.only(1).vectors[:, 0], directions.vectors[:, 1])
 
 

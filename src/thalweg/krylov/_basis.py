@@ -59,9 +59,7 @@ class Basis:
 
     def combine(self, weights: Float[Tensor, "m k"]) -> Float[Tensor, "p k"]:
         """Return k combinations of the basis, each contiguous."""
-        rows = torch.zeros(
-            weights.shape[1], self._space.local_size, dtype=self._space.dtype, device=self._space.device
-        )
+        rows = torch.zeros(weights.shape[1], self._space.local_size, dtype=self._space.dtype, device=self._space.device)
         start = 0
         for block in self._filled():
             part = weights[start : start + len(block)].to(rows)

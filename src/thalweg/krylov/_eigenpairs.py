@@ -13,6 +13,7 @@ from thalweg.estimate import Cost
 from thalweg.krylov._lanczos import Lanczos
 from thalweg.krylov._missed import excluded
 from thalweg.krylov._operator import SymmetricOperator
+from thalweg.krylov._projected import eigh
 from thalweg.krylov._results import Eigenpairs, Which
 from thalweg.progress import Progress, track
 
@@ -144,14 +145,12 @@ def _search(
 
 
 def _solve(lanczos: Lanczos, k: int, which: Which, tol: float) -> _Ritz:
-    values, vectors = np.linalg.eigh(lanczos.matrix)
+    values, vectors = eigh(lanczos.matrix)
     order = _order(values, k, which)
     chosen = vectors[:, order]
     residuals = lanczos.residuals(chosen)
     scale = float(np.abs(values).max())
-    return _Ritz(
-        values[order], chosen, residuals, residuals <= tol * scale, scale, float(values[0]), float(values[-1])
-    )
+    return _Ritz(values[order], chosen, residuals, residuals <= tol * scale, scale, float(values[0]), float(values[-1]))
 
 
 def _order(values: NDArray[np.float64], k: int, which: Which) -> NDArray[np.intp]:
@@ -178,7 +177,7 @@ def _nothing_left(lanczos: Lanczos, ritz: _Ritz, which: Which, tol: float) -> bo
     start, steps = lanczos.run_start, lanczos.steps
     if _found(lanczos, ritz):
         return False
-    inner = np.linalg.eigvalsh(lanczos.matrix[start:, start:])
+    inner = eigh(lanczos.matrix[start:, start:])[0]
     low, high, slack = float(inner[0]), float(inner[-1]), tol * ritz.scale
     run, dimension = steps - start, lanczos.space.size - start
     upper, lower = _thresholds(ritz, which)
@@ -229,8 +228,9 @@ def _advice(ritz: _Ritz, k: int, matvecs: int, size: int) -> str:
     done = int(ritz.converged.sum())
     if done < k:
         return (
-            f"{done} of {k} eigenpairs converged within {matvecs} products (matrix of size {size}); the largest residual is "
-            f"{ritz.residuals.max():.2e}, the scale {ritz.scale:.2e}. Raise max_matvecs or tol, or ask for fewer."
+            f"{done} of {k} eigenpairs converged within {matvecs} products (matrix of size {size}); "
+            f"the largest residual is {ritz.residuals.max():.2e}, the scale {ritz.scale:.2e}. "
+            "Raise max_matvecs or tol, or ask for fewer."
         )
     return (
         f"all {k} eigenpairs converged, but the search for missed copies of multiple eigenvalues did not end within "

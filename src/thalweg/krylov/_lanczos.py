@@ -20,10 +20,9 @@ class Lanczos:
 
     .. math:: A Q y - \theta Q y = \sum_i y_{\mathrm{last}(i)}\, r_i
 
-    Each new vector is orthogonalised against the few that it is coupled to, then against the whole basis, and
-    once more if that took away a noticeable part (Daniel, Gragg, Kaufman & Stewart, 1976). What the second pass
-    finds, and theory says is not there, is rounding or asymmetry of the operator; it is kept as noise and
-    counted into the residuals.
+    Each product is orthogonalised against the few vectors that it is coupled to, then against the whole basis, and
+    once more if that took away a noticeable part (Daniel, Gragg, Kaufman & Stewart, 1976). What is found where the
+    recurrence has no entry is rounding or asymmetry of the operator; it is kept as noise and counted into the residuals.
 
     Args:
         operator: The matrix A.
@@ -45,7 +44,7 @@ class Lanczos:
         self._lasts: list[int] = []
         self._remainders: list[Tensor] = []
         self._next: Tensor | None = None
-        self._scale = 0.0
+        self._scale = self._beta = 0.0
 
     @property
     def steps(self) -> int:
@@ -112,10 +111,9 @@ class Lanczos:
             self._remainders.append(w)
         else:
             self._lasts[-1], self._remainders[-1] = j, w
-        beta = self.space.norm(w)
         # Below this the remainder is rounding, and its direction says nothing.
-        invariant = beta <= 50 * torch.finfo(w.dtype).eps * self._scale
-        self._next = None if invariant or self.full else w / beta
+        invariant = self._beta <= 50 * torch.finfo(w.dtype).eps * self._scale
+        self._next = None if invariant or self.full else w / self._beta
 
     def residuals(self, vectors: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return ‖A Q y − θ Q y‖ for the columns y of ``vectors`` (m, k), with the noise of the products."""
@@ -129,13 +127,18 @@ class Lanczos:
 
     def _couple(self, q: Tensor, j: int) -> None:
         """Write down what is known of column j before its product: the parts of the remainders along q."""
-        for last, remainder in zip(self._lasts, self._remainders, strict=True):
+        current = len(self._starts) - 1
+        for run, (last, remainder) in enumerate(zip(self._lasts, self._remainders, strict=True)):
+            if run == current:
+                # q is this remainder, normalised: nothing of it is left.
+                self._matrix[last, j] = self._matrix[j, last] = self._beta
+                continue
             overlap = self.space.dot(q, remainder)
             remainder.sub_(q, alpha=overlap)
             self._matrix[last, j] = self._matrix[j, last] = overlap
 
     def _orthogonalise(self, w: Tensor, j: int) -> None:
-        before = self.space.norm(w)
+        # First what is known, so that the errors of earlier vectors are not multiplied by it.
         for i in np.flatnonzero(self._matrix[:j, j]).tolist():
             w.sub_(self.basis[i], alpha=float(self._matrix[i, j]))
         alpha = self.space.dot(self.basis[j], w)
@@ -145,12 +148,13 @@ class Lanczos:
             again = self.basis.coefficients(w)
             self.basis.subtract(w, again)
             found += again
-            if float(torch.linalg.vector_norm(again)) <= 0.1 * self.space.norm(w):
+            self._beta = self.space.norm(w)
+            if float(torch.linalg.vector_norm(again)) <= 0.1 * self._beta:
                 break
         self._matrix[j, j] = alpha + float(found[j])
         self._noise[j] = float(torch.linalg.vector_norm(found[:j]))
         limit = max(1e-3, 20 * torch.finfo(w.dtype).eps)
-        if self._noise[j] > limit * max(self._scale, before):
+        if self._noise[j] > limit * self._scale:
             raise ArgumentError(
                 f"operator: expected a symmetric matrix, but product {j + 1} has a part of relative size "
                 f"{self._noise[j] / self._scale:.1e} where symmetry asks for none. Check it with verify(operator)."

@@ -13,6 +13,7 @@ from thalweg.estimate import Cost, Estimate
 from thalweg.krylov._lanczos import Lanczos
 from thalweg.krylov._operator import SymmetricOperator
 from thalweg.krylov._probes import Distribution, draw_probes
+from thalweg.krylov._projected import eigh
 from thalweg.krylov._results import Density
 from thalweg.progress import Progress, track
 
@@ -72,7 +73,7 @@ def density(
             while not (lanczos.ended or lanczos.full):
                 lanczos.step()
                 bar.advance()
-            values, vectors = np.linalg.eigh(lanczos.matrix)
+            values, vectors = eigh(lanczos.matrix)
             count = lanczos.steps
             nodes[row, :count], weights[row, :count] = values, vectors[0] ** 2
             # Padding repeats a node, so that it does not stretch the range.

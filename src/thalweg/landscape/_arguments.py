@@ -3,11 +3,10 @@
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from thalweg.errors import ArgumentError
 from thalweg.objectives import Objective
-from thalweg.vectors import VectorSpace
 
 
 def check_arguments(model: Any, objective: Any, mode: Any, microbatch: Any, dtype: Any) -> None:
@@ -39,21 +38,4 @@ def check_arguments(model: Any, objective: Any, mode: Any, microbatch: Any, dtyp
     if not objective.splits:
         raise ArgumentError(
             f"microbatch: expected None with {objective.name}, which sees a batch as a whole; cut the data instead."
-        )
-
-
-def require_vector(vector: Any, space: VectorSpace, name: str) -> None:
-    """Check that a vector belongs to a space.
-
-    Raises:
-        ArgumentError: If it has another type, shape, dtype or device.
-    """
-    if not isinstance(vector, Tensor):
-        raise ArgumentError(f"{name}: expected a tensor of shape ({space.size},), got {type(vector).__name__}.")
-    if tuple(vector.shape) != (space.size,):
-        raise ArgumentError(f"{name}: expected shape ({space.size},), got {tuple(vector.shape)}.")
-    if vector.dtype != space.dtype or vector.device != space.device:
-        raise ArgumentError(
-            f"{name}: expected {space.dtype} on {space.device}, got {vector.dtype} on {vector.device}. "
-            f"Convert it with {name}.to({str(space.device)!r}, {space.dtype})."
         )

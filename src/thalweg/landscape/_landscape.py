@@ -14,13 +14,14 @@ from torch import Tensor, nn
 
 from thalweg.errors import ArgumentError, DataError, UnreachedParameterWarning
 from thalweg.estimate import Cost, Provenance, versions
-from thalweg.landscape._arguments import check_arguments, require_vector
+from thalweg.landscape._arguments import check_arguments
 from thalweg.landscape._batches import Batch, map_tensors, split
 from thalweg.landscape._checks import compare, named_once, refuse_dropout, refuse_writes, require_iterable
 from thalweg.landscape._evaluation import Evaluation
 from thalweg.landscape._gradients import finite, gradients_of, require_finite_gradient
 from thalweg.landscape._parameters import Layout, Selection, select
 from thalweg.landscape._program import Program, Terms, run
+from thalweg.landscape._require import require_vector
 from thalweg.landscape._statistics import Average, ItemSums
 from thalweg.landscape._survey import Survey, survey
 from thalweg.landscape._untouched import untouched
@@ -196,7 +197,7 @@ class Landscape:
         Raises:
             ArgumentError: If the vector has another shape.
         """
-        require_vector(vector, self._space, "vector")
+        require_vector(self._space, vector, "vector", finite=False)
         return dict(zip(self._layout.names, self._layout.views(vector), strict=True))
 
     def at(self, theta: Float[Tensor, " p"], *, buffers: Mapping[str, Tensor] | None = None) -> "Landscape":
@@ -209,7 +210,7 @@ class Landscape:
         Raises:
             ArgumentError: If ``theta`` does not fit, or ``buffers`` are not exactly the model's.
         """
-        require_vector(theta, self._space, "theta")
+        require_vector(self._space, theta, "theta", finite=False)
         if buffers is not None and set(buffers) != set(self._buffers):
             raise ArgumentError(f"buffers: expected exactly {sorted(self._buffers)}, got {sorted(buffers)}.")
         for name, buffer in (buffers or {}).items():
@@ -351,7 +352,7 @@ class Landscape:
         """
         point = self._theta
         if theta is not None:
-            require_vector(theta, self._space, "theta")
+            require_vector(self._space, theta, "theta", finite=False)
             # A copy, in case the model writes into its parameters.
             point = theta.detach().clone()
         parts = zip(self._layout.views(point), self._kinds, strict=True)

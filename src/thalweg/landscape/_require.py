@@ -10,13 +10,14 @@ from thalweg.errors import ArgumentError
 from thalweg.vectors import VectorSpace
 
 
-def require_columns(space: VectorSpace, vectors: Any, name: str) -> Float[Tensor, "p k"]:
+def require_columns(space: VectorSpace, vectors: Any, name: str, *, finite: bool = True) -> Float[Tensor, "p k"]:
     """Return one vector (P,) or several (P, k) as columns (P, k), detached.
 
     Args:
         space: Where they must live.
         vectors: What the caller was given.
         name: What the caller calls it, for the message.
+        finite: Whether to look at every entry, too.
 
     Raises:
         ArgumentError: If it is no tensor of such a shape with at least one vector, of the space's dtype and
@@ -31,20 +32,22 @@ def require_columns(space: VectorSpace, vectors: Any, name: str) -> Float[Tensor
     if vectors.dtype != space.dtype or vectors.device != space.device:
         raise ArgumentError(
             f"{name}: expected {space.dtype} on {space.device}, got {vectors.dtype} on {vectors.device}. "
-            f"Convert it with .to({space.dtype})."
+            f"Convert it with .to({str(space.device)!r}, {space.dtype})."
         )
-    if not bool(torch.isfinite(vectors).all()):
+    if finite and not bool(torch.isfinite(vectors).all()):
         raise ArgumentError(f"{name}: expected finite entries, got one that is infinite or not a number.")
     columns = vectors.detach()
     return columns.unsqueeze(1) if columns.ndim == 1 else columns
 
 
-def require_vector(space: VectorSpace, vector: Any, name: str) -> Float[Tensor, " p"]:
+def require_vector(space: VectorSpace, vector: Any, name: str, *, finite: bool = True) -> Float[Tensor, " p"]:
     """Return one vector (P,), detached.
 
     Raises:
         ArgumentError: As :func:`require_columns`, or if there are several.
     """
-    if isinstance(vector, Tensor) and vector.ndim != 1:
+    if not isinstance(vector, Tensor):
+        raise ArgumentError(f"{name}: expected a tensor of shape ({space.local_size},), got {type(vector).__name__}.")
+    if tuple(vector.shape) != (space.local_size,):
         raise ArgumentError(f"{name}: expected shape ({space.local_size},), got {tuple(vector.shape)}.")
-    return require_columns(space, vector, name)[:, 0]
+    return require_columns(space, vector, name, finite=finite)[:, 0]

@@ -1,5 +1,6 @@
 """What every operator offers, and the checks that all products share."""
 
+import math
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
@@ -7,8 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from thalweg.errors import ArgumentError, MemoryBudgetError, NonFiniteError
+from thalweg.errors import MemoryBudgetError, NonFiniteError
 from thalweg.estimate import Provenance
+from thalweg.landscape._require import require_columns
 from thalweg.vectors import VectorSpace
 
 
@@ -56,23 +58,10 @@ def checked_product(operator: Operator, vectors: Tensor, product: Callable[[Tens
         ArgumentError: If the vectors do not fit the operator.
         NonFiniteError: If a product has an entry that is not finite.
     """
-    space = operator.space
-    if not isinstance(vectors, Tensor):
-        raise ArgumentError(
-            f"vectors: expected a tensor of shape ({space.size},) or ({space.size}, k), got {type(vectors).__name__}."
-        )
-    if vectors.ndim not in (1, 2) or vectors.shape[0] != space.local_size or vectors.numel() == 0:
-        raise ArgumentError(
-            f"vectors: expected shape ({space.size},) or ({space.size}, k), got {tuple(vectors.shape)}."
-        )
-    if vectors.dtype != space.dtype or vectors.device != space.device:
-        raise ArgumentError(
-            f"vectors: expected {space.dtype} on {space.device}, got {vectors.dtype} on {vectors.device}. "
-            f"Convert them with .to({space.dtype})."
-        )
-    block = vectors.detach().unsqueeze(1) if vectors.ndim == 1 else vectors.detach()
+    block = require_columns(operator.space, vectors, "vectors", finite=False)
     result = product(block)
-    if not bool(result.isfinite().all()):
+    # The sum is cheap and finite for all but broken products; only then is every entry looked at.
+    if not math.isfinite(float(result.sum())) and not bool(result.isfinite().all()):
         raise NonFiniteError(
             "product: expected finite entries, got a non-finite one in product "
             f"{operator.matvecs + 1} of this operator."

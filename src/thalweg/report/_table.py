@@ -64,6 +64,7 @@ def groups(measurements: Sequence[Measurement]) -> tuple[Group, ...]:
             (
                 row("largest eigenvalue λ₁", "± residual bound", lambda m: _eigenvalue(m.top)),
                 row("trace of the Hessian", "sum of all eigenvalues", lambda m: _estimate(m.trace)),
+                row("spectral width", "λ_max − λ_min", _width),
                 row("condition number", "λ₁ / max(|λ_min|, ε)", _condition),
                 row("effective condition number", "λ₁ / least above τλ₁", lambda m: _plain(m.conditioning.effective)),
                 row("bulk condition number", "λ₁ / median positive", lambda m: _plain(m.conditioning.bulk)),
@@ -167,6 +168,10 @@ def _negative(item: Measurement) -> Cell:
     return Cell(
         f"{bound}{found.count}", (f"mass {bound}{number(found.mass)}", f"threshold {number(found.threshold, 2)}")
     )
+
+
+def _width(item: Measurement) -> Cell:
+    return Cell(number(item.width.value), (f"at most {number(item.width.slack, 1)} more",))
 
 
 def _condition(item: Measurement) -> Cell:

@@ -20,6 +20,7 @@ from thalweg.measures import (
     outlier_count,
     predicted_decrease,
     sharpness,
+    spectral_width,
 )
 from thalweg.measures._results import StepPrediction
 from thalweg.operators import Hessian, hessian
@@ -121,13 +122,9 @@ def measure(
             operator, min(settings.bottom, size), "SA", tol=settings.bottom_tol, generator=generator, progress=bar
         )
         bar.advance(note="trace")
-        whole = trace(
-            operator, rtol=settings.rtol, max_probes=settings.max_probes, generator=generator, progress=bar
-        )
+        whole = trace(operator, rtol=settings.rtol, max_probes=settings.max_probes, generator=generator, progress=bar)
         bar.advance(note="density")
-        spectral = density(
-            operator, probes=settings.probes, steps=settings.steps, generator=generator, progress=bar
-        )
+        spectral = density(operator, probes=settings.probes, steps=settings.steps, generator=generator, progress=bar)
         bar.advance(note="sharpness")
         gradient = landscape.gradient()
         norm = gradient_norm(landscape)
@@ -156,6 +153,7 @@ def measure(
         bottom=bottom.without_vectors(),
         trace=whole,
         density=spectral,
+        width=spectral_width(top, bottom),
         conditioning=condition_numbers(top, bottom, epsilon=1.0 if scale == 0 else None),
         negative=negative_curvature(bottom, scale=scale),
         anisotropy=anisotropy(gradient, top),
@@ -187,7 +185,12 @@ def _step(landscape: Landscape, operator: Hessian, top: Eigenpairs, norm: float)
 
 
 def _line(
-    landscape: Landscape, operator: Hessian, top: Eigenpairs, train: Evaluation, settings: MeasureSettings, bar: Progress
+    landscape: Landscape,
+    operator: Hessian,
+    top: Eigenpairs,
+    train: Evaluation,
+    settings: MeasureSettings,
+    bar: Progress,
 ) -> Line | None:
     """Scan far enough along the leading eigenvector for the quadratic model to rise by the loss itself."""
     largest = float(top.values[0])

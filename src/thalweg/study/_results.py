@@ -5,7 +5,14 @@ from dataclasses import dataclass, field
 from thalweg.estimate import Cost, Estimate
 from thalweg.krylov._results import Density, Eigenpairs
 from thalweg.landscape._evaluation import Evaluation
-from thalweg.measures._results import Anisotropy, Conditioning, NegativeCurvature, Sharpness, StepPrediction
+from thalweg.measures._results import (
+    Anisotropy,
+    Conditioning,
+    NegativeCurvature,
+    Sharpness,
+    SpectralWidth,
+    StepPrediction,
+)
 from thalweg.paths._results import Barrier, PathScan
 from thalweg.record import Record
 from thalweg.surfaces._results import Line, Surface
@@ -26,6 +33,7 @@ class Measurement(Record):
         bottom: The smallest, without vectors.
         trace: tr H.
         density: Spectral density.
+        width: λ_max − λ_min.
         conditioning: Condition numbers.
         negative: Negative curvature found.
         anisotropy: LAS_k.
@@ -49,6 +57,7 @@ class Measurement(Record):
     bottom: Eigenpairs
     trace: Estimate
     density: Density
+    width: SpectralWidth
     conditioning: Conditioning
     negative: NegativeCurvature
     anisotropy: Anisotropy

@@ -68,7 +68,7 @@ def random_directions(
     rows = [rescale(column.to(wide), column.to(wide)) for column in drawn.mT]
     for index in range(1, count):
         rows[index] = _orthogonal(rows[index], rows[:index], rescale, normalization)
-    named = f"{normalization}-normalised random" if normalization else "random"
+    named = f"{normalization}-normalised" if normalization else "random"
     vectors = torch.stack(rows).to(landscape.space.dtype).mT
     norms = torch.linalg.vector_norm(vectors, dim=0).tolist()
     return Directions(vectors, tuple(f"{named} direction {i + 1}" for i in range(count)), tuple(norms))

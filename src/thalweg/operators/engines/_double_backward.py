@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from thalweg.errors import ArgumentError
-from thalweg.landscape import Landscape
+from thalweg.landscape import Landscape, Layout
 from thalweg.landscape._batches import Batch
 from thalweg.landscape._gradients import gradients_of
 from thalweg.memory import free_bytes
@@ -64,8 +64,8 @@ class DoubleBackward:
             total = torch.zeros(rows.shape, dtype=block.dtype, device=block.device)
             for graph in self._graphs():
                 for row, vector in zip(total, rows, strict=True):
-                    _accumulate(row, graph, landscape.layout.views(vector.contiguous()), landscape.layout.sizes)
-        return (total / landscape.weight).mT
+                    _accumulate(row, graph, landscape.layout.views(vector.contiguous()), landscape.layout)
+        return total.div_(landscape.weight).mT
 
     def _graphs(self) -> Iterator[Graph]:
         if self._kept is None:
@@ -105,11 +105,9 @@ class DoubleBackward:
         return Graph(leaves, [part for _, part in pairs], [i for i, _ in pairs])
 
 
-def _accumulate(row: Tensor, graph: Graph, vector: list[Tensor], sizes: list[int]) -> None:
+def _accumulate(row: Tensor, graph: Graph, vector: list[Tensor], layout: Layout) -> None:
     if not graph.gradients:
         return
     weights = [vector[i].to(part.dtype) for i, part in zip(graph.active, graph.gradients, strict=True)]
     parts = torch.autograd.grad(graph.gradients, graph.leaves, weights, retain_graph=True, allow_unused=True)
-    for piece, part in zip(torch.split(row, sizes), parts, strict=True):
-        if part is not None:
-            piece += part.reshape(-1).to(piece.dtype)
+    row += layout.flatten(parts, row)
