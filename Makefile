@@ -22,6 +22,8 @@ PEERS := curvlinops-for-pytorch backpack-for-pytorch unfoldNd einconv einops lin
 	hessian-eigenthings PyHessian loss-landscapes
 
 PIP := -m pip --disable-pip-version-check --no-input install -qq
+# One thread a worker: torch and NumPy would each start one a core, and keep it busy while it waits.
+SINGLE := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 PYTEST := -m pytest -n auto --maxprocesses 8 --dist loadgroup
 
 # The first interpreter that runs and is new enough; `make PYTHON=/path/to/python` overrides it.
@@ -66,13 +68,13 @@ demo: $(STAMP) ## train, measure and report: the main job, in under four minutes
 	@echo "The report: $(OUT)/index.html"
 
 test: $(STAMP) ## the tests, without the slow ones
-	@$(BIN)/python $(PYTEST) $(PYTEST_ARGS)
+	@$(SINGLE) $(BIN)/python $(PYTEST) $(PYTEST_ARGS)
 
 test-slow: $(STAMP) ## the slow tests alone
-	@$(BIN)/python $(PYTEST) -m slow $(PYTEST_ARGS)
+	@$(SINGLE) $(BIN)/python $(PYTEST) -m slow $(PYTEST_ARGS)
 
 test-oldest: $(OLDEST_STAMP) ## the core tests with the oldest torch that is supported
-	@$(OLDEST)/bin/python $(PYTEST) --ignore=tests/packaging $(PYTEST_ARGS)
+	@$(SINGLE) $(OLDEST)/bin/python $(PYTEST) --ignore=tests/packaging $(PYTEST_ARGS)
 
 lint: $(STAMP) ## ruff and strict type checking
 	@$(BIN)/ruff check --quiet .

@@ -92,7 +92,9 @@ def main() -> None:
         records.append(Record(CASE, name, role, "median time", statistics.median(seconds[name]), "s", error))
     ratios = [mine / theirs for mine, theirs in zip(*seconds.values(), strict=True)]
     records.append(
-        Record(CASE, "thalweg", "ours", "median time ratio", statistics.median(ratios), "of ARPACK", max(errors["thalweg"]))
+        Record(
+            CASE, "thalweg", "ours", "median time ratio", statistics.median(ratios), "of ARPACK", max(errors["thalweg"])
+        )
     )
     finish(records, options.json)
 

@@ -360,7 +360,7 @@ BAD_VECTORS = {
     "block": (lambda: torch.zeros(43, 2, dtype=torch.float64), r"theta: expected shape \(43,\), got \(43, 2\)\."),
     "float32": (
         lambda: torch.zeros(43),
-        r"theta: expected torch\.float64 on cpu, got torch\.float32 on cpu\. Convert it with theta\.to\('cpu', torch",
+        r"theta: expected torch\.float64 on cpu, got torch\.float32 on cpu\. Convert it with \.to\('cpu', torch",
     ),
     "meta": (
         lambda: torch.zeros(43, dtype=torch.float64, device="meta"),

@@ -127,14 +127,14 @@ BAD_VECTORS = {
     "no columns": (lambda p: torch.zeros(p, 0, dtype=torch.float64), r"got \({p}, 0\)\."),
     "float32": (
         torch.zeros,
-        r"vectors: expected torch\.float64 on cpu, got torch\.float32 on cpu\. Convert them with \.to\(",
+        r"vectors: expected torch\.float64 on cpu, got torch\.float32 on cpu\. Convert it with \.to\(",
     ),
     "integers": (
         lambda p: torch.zeros(p, dtype=torch.int64),
         r"expected torch\.float64 on cpu, got torch\.int64 on cpu",
     ),
     "another device": (lambda p: torch.zeros(p, dtype=torch.float64, device="meta"), r"got torch\.float64 on meta"),
-    "list": (lambda p: [0.0] * p, r"vectors: expected a tensor of shape \({p},\) or \({p}, k\), got list\."),
+    "list": (lambda p: [0.0] * p, r"vectors: expected shape \({p},\) or \({p}, k\), got list\."),
 }
 
 

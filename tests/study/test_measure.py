@@ -9,7 +9,7 @@ import thalweg as tw
 from tests.golden import g1, g2
 from tests.landscape.snapshot import unchanged
 
-SMALL = tw.MeasureSettings(top=3, bottom=9, tol=1e-9, bottom_tol=1e-9, rtol=0.5, surface=3, line=5)
+SMALL = tw.MeasureSettings(top=3, bottom=9, tol=1e-9, bottom_tol=1e-9, rtol=0.1, max_probes=2000, surface=3, line=5)
 
 
 @pytest.fixture(scope="module")

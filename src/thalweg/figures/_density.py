@@ -83,7 +83,15 @@ def draw_density(
     limits: tuple[float, float] | None = None,
     title: str | None = None,
 ) -> PaperFigure:
-    """Draw for paper what :func:`plot_density` draws for the screen."""
+    """Draw for paper what :func:`plot_density` draws for the screen.
+
+    Args:
+        result: The density.
+        axes: Where to draw; a new figure by default.
+        outliers: Eigenvalues to mark on the axis.
+        limits: Of the horizontal axis, in units of the eigenvalues; those of the grid by default.
+        title: Above the figure.
+    """
     curve = _curve(result, outliers)
     figure, axes = _paper.panel(axes, title)
     if curve.lower is not None and curve.upper is not None:

@@ -107,7 +107,16 @@ def draw_eigenpairs(
     beside: Sequence[Eigenpairs] = (),
     title: str | None = None,
 ) -> PaperFigure:
-    """Draw for paper what :func:`plot_eigenpairs` draws for the screen."""
+    """Draw for paper what :func:`plot_eigenpairs` draws for the screen.
+
+    Args:
+        result: Eigenvalues of one end.
+        axes: Where to draw; a new figure by default.
+        bottom: Those of the other end, drawn to the right after a gap, smallest last.
+        scale: "symlog" is linear near zero and logarithmic away from it, on both sides of it.
+        beside: Further results that the vertical axis has to suit, so that their figures can be compared.
+        title: Above the figure.
+    """
     choice("scale", scale, ("linear", "symlog"))
     points = _points(result, bottom, beside)
     figure, axes = _paper.panel(axes, title)

@@ -56,7 +56,13 @@ def plot_history(result: History, *, title: str | None = None) -> ScreenFigure:
 
 @draw.register(History)
 def draw_history(result: History, axes: Axes | None = None, *, title: str | None = None) -> PaperFigure:
-    """Draw for paper what :func:`plot_history` draws for the screen; into given axes, the loss alone."""
+    """Draw for paper what :func:`plot_history` draws for the screen; into given axes, the loss alone.
+
+    Args:
+        result: The history.
+        axes: Where to draw; a new figure by default.
+        title: Above the figure.
+    """
     panels, epoch = _panels(result), result.epoch.double().cpu().numpy()
     if axes is None:
         figure, places = _paper.paper(len(panels), title=title, width=3.4 * len(panels), height=2.7)

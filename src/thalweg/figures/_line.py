@@ -59,7 +59,14 @@ def draw_line(
     scale: Literal["linear", "log"] = "linear",
     title: str | None = None,
 ) -> PaperFigure:
-    """Draw for paper what :func:`plot_line` draws for the screen."""
+    """Draw for paper what :func:`plot_line` draws for the screen.
+
+    Args:
+        result: The line.
+        axes: Where to draw; a new figure by default.
+        scale: "log" needs a loss that is positive throughout.
+        title: Above the figure.
+    """
     x, loss, model, limits = _curves(result, choice("scale", scale, ("linear", "log")))
     figure, axes = _paper.panel(axes, title)
     axes.axvline(0, color=AXIS["light"], linestyle=":", linewidth=0.9)

@@ -114,7 +114,16 @@ def draw_measurements(
     headed: bool = True,
     title: str | None = None,
 ) -> PaperFigure:
-    """Draw for paper what :func:`plot_measurements` draws for the screen; into given axes, the first measure."""
+    """Draw for paper what :func:`plot_measurements` draws for the screen; into given axes, the first measure.
+
+    Args:
+        result: One measurement or several.
+        axes: Where to draw; a new figure by default.
+        measures: Some of "sharpness", "eigenvalue", "trace", "rank", "gradient" and "accuracy"; all that there
+            are by default.
+        headed: Whether each panel is named above its bars.
+        title: Above the figure.
+    """
     panels = bars(result, measures)
     count = len(panels[0].names)
     if axes is None:

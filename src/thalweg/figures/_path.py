@@ -67,7 +67,12 @@ def plot_path(result: PathScan, *, barrier: Barrier | None = None, title: str | 
 
 @plot.register(Connection)
 def plot_connection(result: Connection, *, title: str | None = None) -> ScreenFigure:
-    """Draw the path with its barrier: see :func:`plot_path`."""
+    """Draw the path with its barrier: see :func:`plot_path`.
+
+    Args:
+        result: The path and its barrier.
+        title: Above the figure.
+    """
     return plot_path(result.path, barrier=result.barrier, title=title)
 
 
@@ -75,7 +80,14 @@ def plot_connection(result: Connection, *, title: str | None = None) -> ScreenFi
 def draw_path(
     result: PathScan, axes: Axes | None = None, *, barrier: Barrier | None = None, title: str | None = None
 ) -> PaperFigure:
-    """Draw for paper what :func:`plot_path` draws for the screen; into given axes, the loss alone."""
+    """Draw for paper what :func:`plot_path` draws for the screen; into given axes, the loss alone.
+
+    Args:
+        result: The path.
+        axes: Where to draw; a new figure by default.
+        barrier: To be marked.
+        title: Above the figure.
+    """
     panels = _panels(result, barrier)
     if axes is None:
         figure, places = _paper.paper(len(panels), title=title, width=4.2 * max(len(panels), 1), height=3.4)
@@ -103,7 +115,13 @@ def draw_path(
 
 @draw.register(Connection)
 def draw_connection(result: Connection, axes: Axes | None = None, *, title: str | None = None) -> PaperFigure:
-    """Draw for paper what :func:`plot_connection` draws for the screen."""
+    """Draw for paper what :func:`plot_connection` draws for the screen.
+
+    Args:
+        result: The path and its barrier.
+        axes: Where to draw; a new figure by default.
+        title: Above the figure.
+    """
     return draw_path(result.path, axes, barrier=result.barrier, title=title)
 
 

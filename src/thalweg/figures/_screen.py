@@ -26,6 +26,9 @@ def text(name: str, longest: int = LONGEST) -> str:
 def template(mode: Mode = "light") -> dict[str, Any]:
     """Return the plotly layout template for a light or a dark page; backgrounds are transparent.
 
+    Args:
+        mode: "light" or "dark".
+
     Example:
         >>> template("dark")["layout"]["paper_bgcolor"]
         'rgba(0,0,0,0)'

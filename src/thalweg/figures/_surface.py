@@ -91,7 +91,15 @@ def draw_surface(
     beside: Sequence[Surface] = (),
     title: str | None = None,
 ) -> PaperFigure:
-    """Draw for paper what :func:`plot_surface` draws for the screen; "3d" needs axes of that projection."""
+    """Draw for paper what :func:`plot_surface` draws for the screen; "3d" needs axes of that projection.
+
+    Args:
+        result: The surface.
+        axes: Where to draw; a new figure by default.
+        kind: "contour" or "3d".
+        beside: Further surfaces that the colour scale has to suit, so that their figures can be compared.
+        title: Above the figure.
+    """
     choice("kind", kind, ("contour", "3d"))
     grid = _grid(result, beside)
     scale = load("matplotlib.colors").LinearSegmentedColormap.from_list("depth", DEPTH)

@@ -67,8 +67,8 @@ def eigenpairs(
     Example:
         >>> diagonal = torch.tensor([10.0, 10.0, 6.0, 3.0, 1.0, 0.0], dtype=torch.float64)
         >>> op = tw.FunctionOperator(lambda v: diagonal * v, 6, dtype=torch.float64)
-        >>> eigenpairs(op, 3).values
-        tensor([10., 10.,  6.], dtype=torch.float64)
+        >>> [round(value, 6) for value in eigenpairs(op, 3).values.tolist()]
+        [10.0, 10.0, 6.0]
     """
     size = operator.space.size
     _check_arguments(k, which, tol, max_matvecs, size)

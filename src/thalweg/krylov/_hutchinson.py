@@ -35,9 +35,10 @@ def trace(
 
     With ``probes`` that many are drawn. Otherwise their number is decided in two stages (Stein, 1945): the
     spread s of a pilot fixes it to :math:`m = \lceil (t\,s / d)^2 \rceil` for the half-width d = ``rtol``·|pilot
-    mean|, with Student's t of the pilot's degrees of freedom, and the interval uses the pilot's s. For normally
-    distributed probes it covers with at least its level, which a rule that watches the running mean
-    does not: that one stops whenever two means happen to agree.
+    mean|, with Student's t of the pilot's degrees of freedom, and the interval uses the pilot's s, or that of all
+    probes where it is larger. For normally distributed probes it covers with at least its level, which a rule that
+    watches the running mean does not: that one stops whenever two means happen to agree. Where one eigenvalue
+    dominates the trace, probes are skewed (χ² with one degree of freedom at worst): take a larger pilot.
 
     Cost: one product a probe.
 
@@ -74,8 +75,12 @@ def trace(
         if probes is None and rtol is not None:
             half = rtol * abs(math.fsum(samples) / len(samples))
             needed = _needed(spread, half, dof, level)
+            while len(samples) < min(needed, max_probes):
+                _extend(operator, samples, int(min(needed, max_probes)), distribution, source, bar)
+                # Skewed probes can make a pilot look calm; what all of them say then counts.
+                spread = max(spread, _deviation(samples))
+                needed = _needed(spread, half, dof, level)
             converged = needed <= max_probes
-            _extend(operator, samples, int(min(needed, max_probes)), distribution, source, bar)
     cost = Cost(matvecs=len(samples), seconds=time.perf_counter() - started)
     return Estimate(
         math.fsum(samples) / len(samples),

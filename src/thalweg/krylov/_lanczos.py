@@ -22,7 +22,8 @@ class Lanczos:
 
     Each product is orthogonalised against the few vectors that it is coupled to, then against the whole basis, and
     once more if that took away a noticeable part (Daniel, Gragg, Kaufman & Stewart, 1976). What is found where the
-    recurrence has no entry is rounding or asymmetry of the operator; it is kept as noise and counted into the residuals.
+    recurrence has no entry is rounding or asymmetry of the operator; it is kept as noise and counted into the
+    residuals.
 
     Args:
         operator: The matrix A.

@@ -57,8 +57,8 @@ def density(
     Example:
         >>> diagonal = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
         >>> result = density(tw.FunctionOperator(lambda v: diagonal * v, 3, dtype=torch.float64), probes=2, steps=3)
-        >>> result.nodes[0]
-        tensor([1., 2., 3.], dtype=torch.float64)
+        >>> [round(node, 6) for node in result.nodes[0].tolist()]
+        [1.0, 2.0, 3.0]
     """
     _check_arguments(probes, steps, grid, width)
     started, space = time.perf_counter(), operator.space
