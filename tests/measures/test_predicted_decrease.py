@@ -76,7 +76,7 @@ def test_a_step_length_must_be_positive(eta):
 
 
 def test_bad_shapes_are_named():
-    with pytest.raises(ArgumentError, match=r"direction: expected shape \(9,\) or \(9, k\), got \(2,\)"):
+    with pytest.raises(ArgumentError, match=r"direction: expected shape \(9,\), got \(2,\)"):
         predicted_decrease(g1(), 0.1, B)
     with pytest.raises(ArgumentError, match=r"operator: expected shape \(9, 9\), got \(2, 2\)"):
         predicted_decrease(g1(), 0.1, operator=FunctionOperator(lambda v: v, 2, dtype=torch.float64))

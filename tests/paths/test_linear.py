@@ -182,7 +182,7 @@ def regression(outputs: int = 1, **options) -> tw.Landscape:
                          tw.objectives.squared_error(), g1_data()),
             r"end: expected the buffers of start, got others at 0\.num_batches_tracked and 2 more",
         ),
-        (g1(), torch.ones(3, dtype=torch.float64), r"end: expected shape \(9,\) or \(9, k\), got \(3,\)"),
+        (g1(), torch.ones(3, dtype=torch.float64), r"end: expected shape \(9,\), got \(3,\)"),
         (g1(), torch.ones(9), r"end: expected torch\.float64 on cpu, got torch\.float32"),
         (g1(), torch.full((9,), math.nan, dtype=torch.float64), r"end: expected finite entries"),
     ],
