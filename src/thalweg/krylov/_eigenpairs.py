@@ -2,7 +2,7 @@
 
 import time
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -37,7 +37,7 @@ def eigenpairs(
     vector, orthogonal to the whole first space, until a missed copy shows or can be excluded; its products count
     and its vectors improve the answer (Rayleigh–Ritz on the joint space).
 
-    Cost: products until convergence, for well separated eigenvalues some 2k to 5k, and about 10 to 20 for the
+    Cost: products until convergence, for well separated eigenvalues some 2k to 5k, and about 10 for the
     search; each product j also costs 2jP multiplications of orthogonalisation, and P numbers of memory.
 
     Valid for: real symmetric operators. Interior eigenvalues are out of reach.
@@ -96,15 +96,13 @@ def eigenpairs(
 
 @dataclass(frozen=True)
 class _Ritz:
-    """The wanted Ritz pairs of a joint space, and the ends of the spectrum seen so far."""
+    """The wanted Ritz pairs of a joint space."""
 
     values: NDArray[np.float64]
     vectors: NDArray[np.float64]
     residuals: NDArray[np.float64]
     converged: NDArray[np.bool_]
     scale: float
-    lowest: float
-    highest: float
     complete: bool = False
 
 
@@ -118,28 +116,28 @@ def _search(
         if lanczos.ended:
             # An invariant subspace: whatever is left is orthogonal to it.
             if lanczos.full or not lanczos.start(space.randn(source)):
-                return _with(_solve(lanczos, k, which, tol), complete=lanczos.steps >= space.size)
+                return replace(_solve(lanczos, k, which, tol), complete=lanczos.steps >= space.size)
             run_is_search = lanczos.steps > 0
         lanczos.step()
         bar.advance(note=f"{lanczos.steps} products")
         if not (lanczos.ended or lanczos.full or lanczos.steps >= check_at):
             continue
-        check_at = lanczos.steps + max(2, lanczos.steps // 30)
+        check_at = lanczos.steps + max(1, lanczos.steps // 50)
         if lanczos.steps < k:
             if lanczos.full:
                 return _solve(lanczos, k, which, tol)
             continue
         ritz = _solve(lanczos, k, which, tol)
         if lanczos.steps >= space.size:
-            return _with(ritz, complete=True)
+            return replace(ritz, complete=True)
         if ritz.converged.all():
             if run_is_search and _nothing_left(lanczos, ritz, which, tol):
-                return _with(ritz, complete=True)
+                return replace(ritz, complete=True)
             if (not run_is_search or _found(lanczos, ritz)) and not lanczos.full:
                 run_is_search = lanczos.start(space.randn(source))
                 check_at = lanczos.steps + 4
                 if not run_is_search:
-                    return _with(ritz, complete=True)
+                    return replace(ritz, complete=True)
         if lanczos.full:
             return ritz
 
@@ -150,7 +148,7 @@ def _solve(lanczos: Lanczos, k: int, which: Which, tol: float) -> _Ritz:
     chosen = vectors[:, order]
     residuals = lanczos.residuals(chosen)
     scale = float(np.abs(values).max())
-    return _Ritz(values[order], chosen, residuals, residuals <= tol * scale, scale, float(values[0]), float(values[-1]))
+    return _Ritz(values[order], chosen, residuals, residuals <= tol * scale, scale)
 
 
 def _order(values: NDArray[np.float64], k: int, which: Which) -> NDArray[np.intp]:
@@ -174,23 +172,20 @@ def _found(lanczos: Lanczos, ritz: _Ritz) -> bool:
 
 def _nothing_left(lanczos: Lanczos, ritz: _Ritz, which: Which, tol: float) -> bool:
     """Whether the current run excludes an eigenvalue that would change the answer by more than ``tol``."""
-    start, steps = lanczos.run_start, lanczos.steps
     if _found(lanczos, ritz):
         return False
+    start, slack = lanczos.run_start, tol * ritz.scale
+    (diagonal, betas), dimension = lanczos.run(), lanczos.space.size - start
     inner = eigh(lanczos.matrix[start:, start:])[0]
-    low, high, slack = float(inner[0]), float(inner[-1]), tol * ritz.scale
-    run, dimension = steps - start, lanczos.space.size - start
     upper, lower = _thresholds(ritz, which)
 
-    def clear(wanted: float, seen: float, far: float) -> bool:
-        if lanczos.ended:
+    def clear(sign: float, wanted: float) -> bool:
+        if lanczos.invariant:
             # An invariant subspace of a random start shows every distinct eigenvalue of the complement.
-            return seen <= wanted + slack
-        return excluded(run, dimension, wanted + slack, seen, far, _PROBABILITY)
+            return float((sign * inner).max()) <= wanted + slack
+        return excluded(sign * diagonal, betas, dimension, wanted + slack, _PROBABILITY)
 
-    if upper is not None and not clear(upper, high, min(low, ritz.lowest)):
-        return False
-    return lower is None or clear(-lower, -low, min(-high, -ritz.highest))
+    return (upper is None or clear(1.0, upper)) and (lower is None or clear(-1.0, -lower))
 
 
 def _thresholds(ritz: _Ritz, which: Which) -> tuple[float | None, float | None]:
@@ -205,12 +200,6 @@ def _thresholds(ritz: _Ritz, which: Which) -> tuple[float | None, float | None]:
     upper = len(ritz.values) - len(ritz.values) // 2
     top, bottom = ritz.values[:upper], ritz.values[upper:]
     return float(top[-1]), float(bottom.max()) if len(bottom) else None
-
-
-def _with(ritz: _Ritz, *, complete: bool) -> _Ritz:
-    return _Ritz(
-        ritz.values, ritz.vectors, ritz.residuals, ritz.converged, ritz.scale, ritz.lowest, ritz.highest, complete
-    )
 
 
 def _check_arguments(k: int, which: str, tol: float, max_matvecs: int | None, size: int) -> None:

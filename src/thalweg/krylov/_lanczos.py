@@ -32,6 +32,8 @@ class Lanczos:
     Attributes:
         space: Where the vectors live.
         basis: Q.
+        invariant: Whether the last step found nothing outside the span of Q: the current run has met an
+            invariant subspace.
     """
 
     def __init__(self, operator: SymmetricOperator, capacity: int) -> None:
@@ -46,6 +48,7 @@ class Lanczos:
         self._remainders: list[Tensor] = []
         self._next: Tensor | None = None
         self._scale = self._beta = 0.0
+        self.invariant = False
 
     @property
     def steps(self) -> int:
@@ -69,13 +72,18 @@ class Lanczos:
 
     @property
     def ended(self) -> bool:
-        """Whether the current run has met an invariant subspace (or none was started)."""
+        """Whether the current run cannot go on: invariant, out of capacity, or not started."""
         return self._next is None
 
     @property
     def full(self) -> bool:
         """Whether no vector can be added."""
         return self.steps >= min(self.space.size, self._capacity)
+
+    def run(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the recurrence of the current run: its α, and its β up to what the last step left."""
+        part = self.matrix[self.run_start :, self.run_start :]
+        return np.diag(part), np.append(np.diag(part, 1), self._beta)
 
     def start(self, vector: Float[Tensor, " p"]) -> bool:
         """Begin a run from a vector; ``False`` if the basis holds it already."""
@@ -113,8 +121,8 @@ class Lanczos:
         else:
             self._lasts[-1], self._remainders[-1] = j, w
         # Below this the remainder is rounding, and its direction says nothing.
-        invariant = self._beta <= 50 * torch.finfo(w.dtype).eps * self._scale
-        self._next = None if invariant or self.full else w / self._beta
+        self.invariant = self._beta <= 50 * torch.finfo(w.dtype).eps * self._scale
+        self._next = None if self.invariant or self.full else w / self._beta
 
     def residuals(self, vectors: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return ‖A Q y − θ Q y‖ for the columns y of ``vectors`` (m, k), with the noise of the products."""

@@ -2,35 +2,43 @@
 
 import math
 
+import numpy as np
+from numpy.typing import NDArray
 
-def excluded(steps: int, size: int, wanted: float, seen: float, far: float, probability: float) -> bool:
-    r"""Whether a run of Lanczos from a random start would have shown an eigenvalue at ``wanted``, had there been one.
 
-    The run, on the orthogonal complement of all earlier vectors, has seen nothing above ``seen``. If an eigenvalue
-    λ ≥ ``wanted`` were left there, then after j steps the largest Ritz value would be at least
+def excluded(
+    diagonal: NDArray[np.float64], off_diagonal: NDArray[np.float64], size: int, wanted: float, probability: float
+) -> bool:
+    r"""Whether a run of Lanczos from a random start rules out every eigenvalue at or above ``wanted``.
 
-    .. math:: \lambda - (\lambda - \lambda_{\min}) \left(\frac{\tan\varphi}{T_{j-1}(1 + 2\gamma)}\right)^2,
-              \qquad \gamma = \frac{\lambda - b}{b - \lambda_{\min}}
+    After j steps the run knows the polynomials :math:`p_0, \dots, p_j` that are orthonormal for the spectral measure
+    of its start v, by their recurrence
 
-    (Kaniel, 1966; Paige, 1971; Saad, 1980), with b the rest of the spectrum there, taken as ``seen``, and φ the angle
-    between start and eigenvector: :math:`\tan\varphi \le \sqrt{n} / (\delta\sqrt{\pi/2})` with probability about
-    1 − δ. If that is above ``seen`` the eigenvalue is excluded at this probability.
+    .. math:: \beta_{i+1} p_{i+1}(\lambda) = (\lambda - \alpha_{i+1})\,p_i(\lambda) - \beta_i\,p_{i-1}(\lambda)
+
+    Since :math:`\lVert p_j(A) v \rVert = 1`, a unit eigenvector u of λ has :math:`|u^\top v| \le 1 / |p_j(\lambda)|`,
+    whatever the rest of the spectrum; and p_j grows with λ beyond its largest root, the largest Ritz value. A random
+    start in n dimensions is that close to orthogonal to u with probability about
+    :math:`\sqrt{2n/\pi} \,/\, |p_j(\lambda)|`.
 
     Args:
-        steps: Steps of the run, j.
-        size: Dimension n.
-        wanted: The eigenvalue that would matter.
-        seen: Largest Ritz value of the run.
-        far: The other end of the spectrum, λ_min or a bound below it.
-        probability: 1 − δ.
+        diagonal: α_1 … α_j.
+        off_diagonal: β_1 … β_j, the norms of what each step left.
+        size: Dimension n of the space that the start was drawn in.
+        wanted: The smallest eigenvalue that would matter.
+        probability: With which no such eigenvalue may be overlooked.
     """
-    gap, spread = wanted - seen, seen - far
-    if gap <= 0:
-        return False
-    if steps >= size or spread <= 0:
-        return True
-    tangent = math.sqrt(size) / ((1 - probability) * math.sqrt(math.pi / 2))
-    # T_n(x) = cosh(n arcosh x), in logarithms since it overflows.
-    growth = (steps - 1) * math.acosh(1 + 2 * gap / spread) - math.log(2)
-    shortfall = math.log(wanted - far) + 2 * (math.log(tangent) - growth)
-    return shortfall < math.log(gap)
+    logarithm, previous, current = 0.0, 0.0, 1.0
+    coupling = 0.0
+    for alpha, beta in zip(diagonal.tolist(), off_diagonal.tolist(), strict=True):
+        following = (wanted - alpha) * current - coupling * previous
+        if following <= 0:
+            # Not beyond the largest root: something as large as this has been seen.
+            return False
+        if beta <= 0:
+            return True
+        previous, current, coupling = current, following / beta, beta
+        # The values overflow: carried as a logarithm and a ratio.
+        logarithm += math.log(current)
+        previous, current = previous / current, 1.0
+    return logarithm > math.log(math.sqrt(2 * size / math.pi) / (1 - probability))
