@@ -28,7 +28,9 @@ def write_mnist(folder: Path, *, zipped: bool = False, seed: int = 0) -> dict[st
     }
     for stem, array in arrays.items():
         content = idx(array)
-        (folder / f"{stem}.gz" if zipped else folder / stem).write_bytes(gzip.compress(content, mtime=0) if zipped else content)
+        (folder / f"{stem}.gz" if zipped else folder / stem).write_bytes(
+            gzip.compress(content, mtime=0) if zipped else content
+        )
     return arrays
 
 

@@ -11,6 +11,9 @@ from thalweg.memory import free_bytes
 from thalweg.vectors import VectorSpace
 
 _ROWS = 64
+# Vectors that are small enough are swept in groups of this many bytes, which are still in the cache when their
+# combination is subtracted: measured, a fifth of a sweep's time.
+_CACHED = 5 << 20
 
 
 class Basis:
@@ -30,6 +33,8 @@ class Basis:
         self._capacity = capacity
         self._blocks: list[Tensor] = []
         self._count = 0
+        rows = _CACHED // bytes_per_vector(space)
+        self._group = min(rows, _ROWS) if rows >= 4 else _ROWS
 
     def __len__(self) -> int:
         return self._count
@@ -45,17 +50,15 @@ class Basis:
         self._blocks[-1][self._count % _ROWS] = vector
         self._count += 1
 
-    def coefficients(self, vector: Float[Tensor, " p"]) -> Float[Tensor, " m"]:
-        """Return the inner products with all basis vectors."""
-        return torch.cat([self._space.dots(block.mT, vector) for block in self._filled()])
-
-    def subtract(self, vector: Float[Tensor, " p"], coefficients: Float[Tensor, " m"]) -> None:
-        """Subtract a combination of the basis from a vector, in place."""
-        start = 0
+    def remove(self, vector: Float[Tensor, " p"]) -> Float[Tensor, " m"]:
+        """Take the span of the basis out of a vector, in place, and return the coefficients that it had."""
+        parts = []
         for block in self._filled():
-            part = coefficients[start : start + len(block)]
-            vector.addmv_(block.mT, part, alpha=-1)
-            start += len(block)
+            for start in range(0, len(block), self._group):
+                rows = block[start : start + self._group]
+                parts.append(self._space.dots(rows.mT, vector))
+                vector.addmv_(rows.mT, parts[-1], alpha=-1)
+        return torch.cat(parts)
 
     def combine(self, weights: Float[Tensor, "m k"]) -> Float[Tensor, "p k"]:
         """Return k combinations of the basis, each contiguous."""
@@ -80,7 +83,7 @@ def require_room(space: VectorSpace, vectors: int) -> None:
     Raises:
         MemoryBudgetError: If it would take more than half of the memory that is free.
     """
-    each = space.local_size * torch.finfo(space.dtype).bits // 8
+    each = bytes_per_vector(space)
     free = free_bytes(space.device)
     if vectors * each > free // 2:
         raise MemoryBudgetError(
@@ -88,3 +91,8 @@ def require_room(space: VectorSpace, vectors: int) -> None:
             f"the free memory is {free / 2e9:.3g} GB, enough for {free // 2 // each}. Ask for fewer products or "
             "eigenvalues, or select fewer parameters."
         )
+
+
+def bytes_per_vector(space: VectorSpace) -> int:
+    """Return the memory that one vector takes here."""
+    return space.local_size * torch.finfo(space.dtype).bits // 8

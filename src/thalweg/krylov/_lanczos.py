@@ -1,4 +1,4 @@
-"""Lanczos with full reorthogonalisation, over one or several starting vectors."""
+"""Lanczos with reorthogonalisation where it is due, over one or several starting vectors."""
 
 import numpy as np
 import torch
@@ -9,6 +9,10 @@ from torch import Tensor
 from thalweg.errors import ArgumentError
 from thalweg.krylov._basis import Basis
 from thalweg.krylov._operator import SymmetricOperator
+from thalweg.krylov._orthogonality import Orthogonality
+
+# The steps that are measured before any is estimated.
+_MEASURED = 4
 
 
 class Lanczos:
@@ -25,18 +29,26 @@ class Lanczos:
     recurrence has no entry is rounding or asymmetry of the operator; it is kept as noise and counted into the
     residuals.
 
+    The sweeps over the whole basis cost more memory traffic than anything else here. In the first run a step goes
+    without while the estimated inner products stay below ``loss``; when they don't, this step and the next have
+    theirs. M is the projected matrix to working precision all the same (Simon, 1984); what the sweeps take away is
+    noise like the rest.
+
     Args:
         operator: The matrix A.
         capacity: The most basis vectors that will be asked for.
+        loss: The largest inner product of two basis vectors that is let pass, at most the root of the unit
+            roundoff; 0 sweeps at each step.
 
     Attributes:
         space: Where the vectors live.
         basis: Q.
         invariant: Whether the last step found nothing outside the span of Q: the current run has met an
             invariant subspace.
+        sweeps: Times that the whole basis was orthogonalised against.
     """
 
-    def __init__(self, operator: SymmetricOperator, capacity: int) -> None:
+    def __init__(self, operator: SymmetricOperator, capacity: int, *, loss: float = 0.0) -> None:
         self._operator = operator
         self.space = operator.space
         self.basis = Basis(self.space, capacity)
@@ -48,7 +60,11 @@ class Lanczos:
         self._remainders: list[Tensor] = []
         self._next: Tensor | None = None
         self._scale = self._beta = 0.0
+        self._loss = min(loss, torch.finfo(self.space.dtype).eps ** 0.5)
+        self._orthogonality = Orthogonality(torch.finfo(self.space.dtype).eps)
+        self._again = False
         self.invariant = False
+        self.sweeps = 0
 
     @property
     def steps(self) -> int:
@@ -69,6 +85,11 @@ class Lanczos:
     def scale(self) -> float:
         """An estimate of ‖A‖ from below: the largest column of A Q seen."""
         return self._scale
+
+    @property
+    def _rounding(self) -> float:
+        # Below this a remainder is rounding, and its direction says nothing.
+        return 50 * torch.finfo(self.space.dtype).eps * self._scale
 
     @property
     def ended(self) -> bool:
@@ -92,7 +113,7 @@ class Lanczos:
             return False
         w = vector / size
         for _ in range(2 if self.steps else 0):
-            self.basis.subtract(w, self.basis.coefficients(w))
+            self.basis.remove(w)
             left = self.space.norm(w)
             if left < 1e3 * torch.finfo(w.dtype).eps:
                 return False
@@ -120,8 +141,7 @@ class Lanczos:
             self._remainders.append(w)
         else:
             self._lasts[-1], self._remainders[-1] = j, w
-        # Below this the remainder is rounding, and its direction says nothing.
-        self.invariant = self._beta <= 50 * torch.finfo(w.dtype).eps * self._scale
+        self.invariant = self._beta <= self._rounding
         self._next = None if self.invariant or self.full else w / self._beta
 
     def residuals(self, vectors: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -150,21 +170,60 @@ class Lanczos:
         # First what is known, so that the errors of earlier vectors are not multiplied by it.
         for i in np.flatnonzero(self._matrix[:j, j]).tolist():
             w.sub_(self.basis[i], alpha=float(self._matrix[i, j]))
-        alpha = self.space.dot(self.basis[j], w)
-        w.sub_(self.basis[j], alpha=alpha)
-        found = torch.zeros(j + 1, dtype=w.dtype, device=w.device)
-        for _ in range(3):
-            again = self.basis.coefficients(w)
-            self.basis.subtract(w, again)
-            found += again
-            self._beta = self.space.norm(w)
-            if float(torch.linalg.vector_norm(again)) <= 0.1 * self._beta:
-                break
-        self._matrix[j, j] = alpha + float(found[j])
+        self._matrix[j, j] = self._remove(w, j)
+        if self._loss > 0:
+            # The neighbours are where most of a product lies, and no sweep may come to finish the work.
+            self._matrix[j, j] += self._remove(w, j)
+            if j > self.run_start:
+                self._remove(w, j - 1)
+        self._beta = self.space.norm(w)
+        expected = self._expected(j)
+        if expected <= self._loss and j >= _MEASURED and not self._again:
+            self._noise[j] = self._orthogonality.noise * self._scale * np.sqrt(j)
+            return
+        before = self._beta
+        found = self._sweep(w, j)
+        self._matrix[j, j] += float(found[j])
         self._noise[j] = float(torch.linalg.vector_norm(found[:j]))
-        limit = max(1e-3, 20 * torch.finfo(w.dtype).eps)
+        if j and expected < np.inf:
+            self._learn(j, float(found[:j].abs().max()), before, expected)
+        # The last term: what a loss that was let pass can grow to in one step.
+        limit = max(1e-3, 20 * torch.finfo(w.dtype).eps) + 10 * self._loss
         if self._noise[j] > limit * self._scale:
             raise ArgumentError(
                 f"operator: expected a symmetric matrix, but product {j + 1} has a part of relative size "
                 f"{self._noise[j] / self._scale:.1e} where symmetry asks for none. Check it with verify(operator)."
             )
+
+    def _remove(self, w: Tensor, i: int) -> float:
+        part = self.space.dot(self.basis[i], w)
+        w.sub_(self.basis[i], alpha=part)
+        return part
+
+    def _expected(self, j: int) -> float:
+        """The largest inner product that the next vector is expected to have with the basis."""
+        if self._loss == 0 or len(self._starts) > 1 or self._beta <= self._rounding:
+            return np.inf
+        band = self._matrix[: j + 1, : j + 1]
+        return self._orthogonality.advance(np.diag(band), np.append(np.diag(band, 1), self._beta), self._scale)
+
+    def _sweep(self, w: Tensor, j: int) -> Tensor:
+        """Orthogonalise against the whole basis, and return what was taken away."""
+        self.sweeps += 1
+        found = torch.zeros(j + 1, dtype=w.dtype, device=w.device)
+        for _ in range(3):
+            more = self.basis.remove(w)
+            found += more
+            self._beta = self.space.norm(w)
+            if float(torch.linalg.vector_norm(more)) <= 0.1 * self._beta:
+                break
+        return found
+
+    def _learn(self, j: int, found: float, size: float, expected: float) -> None:
+        """Tell the estimates the truth; a sweep that was due is followed by another one."""
+        if j < _MEASURED:
+            self._orthogonality.measured(0, 1)
+            return
+        # The second sweep of two finds less than expected of the first: nothing to learn.
+        self._orthogonality.measured(0 if self._again else found / size, expected)
+        self._again = not self._again

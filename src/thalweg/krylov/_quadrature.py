@@ -31,7 +31,7 @@ def density(
 ) -> Density:
     r"""Estimate the spectral density :math:`\frac1P \sum_i \delta(\lambda - \lambda_i)`, smoothed by a Gaussian.
 
-    From each probe z, m steps of Lanczos with full reorthogonalisation give Ritz values θ_j and weights τ_j² (the
+    From each probe z, m steps of Lanczos, reorthogonalised where it is due, give Ritz values θ_j and weights τ_j² (the
     squared first entries of their vectors), a Gauss quadrature of the spectral measure of z that is exact for
     polynomials of degree 2m − 1 (Golub & Welsch, 1969; Lin, Saad & Yang, 2016). The density is their mean over
     probes; weights of each probe sum to 1.
@@ -68,7 +68,7 @@ def density(
     with track(probes * steps, "density", progress) as bar:
         for row in range(probes):
             start = draw_probes(space, 1, distribution, source)[:, 0]
-            lanczos = Lanczos(operator, steps)
+            lanczos = Lanczos(operator, steps, loss=torch.finfo(space.dtype).eps ** 0.5)
             lanczos.start(start)
             while not (lanczos.ended or lanczos.full):
                 lanczos.step()
