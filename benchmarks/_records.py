@@ -11,7 +11,16 @@ from pathlib import Path
 
 import torch
 
-_PACKAGES = ("thalweg", "torch", "numpy", "scipy", "curvlinops-for-pytorch", "hessian-eigenthings", "pyhessian")
+_PACKAGES = (
+    "thalweg",
+    "torch",
+    "numpy",
+    "scipy",
+    "curvlinops-for-pytorch",
+    "hessian-eigenthings",
+    "pyhessian",
+    "transformers",
+)
 
 
 @dataclass(frozen=True)
@@ -37,13 +46,19 @@ class Record:
     error: float | None
 
 
+def parser(description: str) -> argparse.ArgumentParser:
+    """Return a parser of ``--quick`` and ``--json FILE``, which a script may extend."""
+    flags = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    flags.add_argument("--quick", action="store_true", help="the same contestants on smaller work, under two minutes")
+    flags.add_argument("--json", type=Path, help="write the records there")
+    return flags
+
+
 def arguments(description: str) -> argparse.Namespace:
     """Read ``--quick``, ``--json FILE`` and ``--data-root FOLDER``."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--quick", action="store_true", help="the same contestants on smaller work, under two minutes")
-    parser.add_argument("--json", type=Path, help="write the records there")
-    parser.add_argument("--data-root", type=Path, help="folder of the data sets; THALWEG_DATA by default")
-    return parser.parse_args()
+    flags = parser(description)
+    flags.add_argument("--data-root", type=Path, help="folder of the data sets; THALWEG_DATA by default")
+    return flags.parse_args()
 
 
 def environment() -> dict[str, object]:
@@ -56,16 +71,17 @@ def environment() -> dict[str, object]:
     }
 
 
-def finish(records: list[Record], file: Path | None) -> None:
-    """Print the records as a table and write them where asked."""
-    width = max(len(record.contestant) for record in records)
+def finish(records: list[Record], file: Path | None, **further: object) -> None:
+    """Print the records as a table and write them where asked, with what else is known about the environment."""
+    width = max((len(record.contestant) for record in records), default=0)
+    cases = max((len(record.case) for record in records), default=0)
     for record in records:
         error = "" if record.error is None else f"   error {record.error:.1e}"
         figure = f"{record.metric:>16} {record.value:10.4g} {record.unit}"
-        print(f"{record.case:28} {record.contestant:{width}} {figure}{error}")
+        print(f"{record.case:{max(28, cases)}} {record.contestant:{width}} {figure}{error}")
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
-        content = {"environment": environment(), "records": [asdict(record) for record in records]}
+        content = {"environment": environment() | further, "records": [asdict(record) for record in records]}
         file.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 

@@ -8,13 +8,15 @@
     ├── ObjectiveError           the objective does not fit the batch, the model or the question
     ├── DeterminismError         two passes over the same data disagree
     ├── NonFiniteError           a loss, gradient or product is infinite or not a number
+    ├── DifferentiationError     an operation of the model has no derivative of the kind that is asked for
     ├── MemoryBudgetError        the work would not fit
     ├── MissingExtraError        an optional dependency is not installed (an ImportError)
     └── TargetError              a file that the command line was given cannot be used
 
     ThalwegWarning (a UserWarning)
     ├── UnreachedParameterWarning
-    └── ConvergenceWarning
+    ├── ConvergenceWarning
+    └── MemoryBudgetWarning
 """
 
 
@@ -42,6 +44,10 @@ class NonFiniteError(ThalwegError):
     """A loss, gradient or product is infinite or not a number."""
 
 
+class DifferentiationError(ThalwegError):
+    """An operation of the model has no derivative of the kind that is asked for."""
+
+
 class MemoryBudgetError(ThalwegError):
     """The work would not fit into the memory that it may use."""
 
@@ -64,3 +70,7 @@ class UnreachedParameterWarning(ThalwegWarning):
 
 class ConvergenceWarning(ThalwegWarning):
     """An iteration stopped before its residuals were small enough."""
+
+
+class MemoryBudgetWarning(ThalwegWarning):
+    """Memory ran out, and the work goes on in smaller pieces."""

@@ -1,4 +1,4 @@
-"""How much memory is free."""
+"""How much memory is free, and whether it has run out."""
 
 import os
 
@@ -13,3 +13,10 @@ def free_bytes(device: torch.device) -> int:
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):
         return 1 << 30
+
+
+def ran_out(error: BaseException) -> bool:
+    """Tell whether an error says that memory could not be allocated; on the processor torch has no type for it."""
+    if isinstance(error, torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)

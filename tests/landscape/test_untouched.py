@@ -64,11 +64,19 @@ def every_call(landscape: tw.Landscape):
     yield "split", lambda: landscape.split(theta)
     yield "repr", lambda: repr(landscape)
     yield "describe", lambda: (landscape.theta, landscape.buffers, landscape.layout, landscape.provenance())
-    op = tw.hessian(landscape)
+    op = tw.hessian(landscape, engine="double-backward")
     vectors = landscape.space.randn(count=2)
     yield "product", lambda: op @ vectors[:, 0]
     yield "block", lambda: op @ vectors
-    yield "rebuilt graphs", lambda: tw.hessian(landscape, memory=0) @ vectors
+    yield "rebuilt graphs", lambda: tw.hessian(landscape, engine="double-backward", keep=False) @ vectors
+    yield "engines on trial", lambda: tw.hessian(landscape) @ vectors
+    yield "ggn", lambda: tw.ggn(landscape) @ vectors
+    yield "residual", lambda: tw.residual(landscape) @ vectors[:, 0]
+    yield "exact fisher", lambda: tw.fisher(landscape) @ vectors[:, 0]
+    yield "drawn fisher", lambda: tw.fisher(landscape, "monte-carlo", draws=2) @ vectors[:, 0]
+    yield "empirical fisher", lambda: tw.fisher(landscape, "empirical") @ vectors[:, 0]
+    yield "gradient covariance", lambda: tw.gradient_covariance(landscape) @ vectors
+    yield "gradient gram", lambda: tw.gradient_gram(landscape)
     yield "verify", lambda: tw.verify(op)
     yield "dense", op.dense
 
@@ -190,7 +198,7 @@ def test_a_loader_leaves_the_global_random_state_alone():
     with unchanged(model):
         landscape = tw.Landscape(model, CROSS, loader)
         landscape.loss()
-        tw.hessian(landscape, memory=0) @ landscape.theta
+        tw.hessian(landscape, engine="double-backward", keep=False) @ landscape.theta
 
 
 class Noisy(Dataset):
@@ -259,7 +267,7 @@ def measure(landscape: tw.Landscape):
 def test_training_the_model_afterwards_does_not_move_a_landscape():
     model = cnn()
     landscape = tw.Landscape(model, CROSS, image_data(), params="5.*")
-    op = tw.hessian(landscape, memory=0)
+    op = tw.hessian(landscape, engine="double-backward", keep=False)
     v = landscape.space.randn()
     before = (landscape.theta, *landscape.loss_and_gradient(), op @ v)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
@@ -305,7 +313,7 @@ def test_callers_may_have_turned_gradients_off(context):
             assert landscape.loss() == loss
             assert torch.equal(landscape.gradient(), gradient)
             assert torch.equal(tw.hessian(landscape) @ v, product)
-            assert torch.equal(tw.hessian(landscape, memory=0) @ v, product)
+            assert torch.equal(tw.hessian(landscape, engine="double-backward", keep=False) @ v, product)
             assert landscape.evaluate().loss.value == pytest.approx(loss, rel=1e-15)
             assert tw.verify(tw.hessian(landscape)).passed
         elsewhere = inside.theta * 2

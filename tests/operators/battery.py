@@ -1,9 +1,9 @@
-"""Operators of every kind with the dense matrices that they must equal: what every operator is tested with.
+"""Every matrix, by every engine, on every kind of model, with the dense matrix that it must equal.
 
-A case is a name and a function that returns a fresh operator, the model that it must leave alone (or None), and
-the matrix that a naive twin computes in double precision. A new operator adds its cases here.
+A new matrix, engine or model adds one entry here.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -25,7 +25,221 @@ from tests.landscape.models import (
     tied,
     tokens,
 )
-from tests.operators.twin import dense_hessian
+from tests.operators.twin import Model, dense_hessian, jacobian
+
+
+class Setting(NamedTuple):
+    """A landscape, and the same in plain words for the twins.
+
+    ``outputs(model, batch)`` are the outputs that the terms depend on, ``terms(outputs, batch)`` the terms, one row a
+    data item; all have weight one but those of ``weights``.
+    """
+
+    landscape: tw.Landscape
+    model: nn.Module
+    batches: list[Any]
+    outputs: Callable[[Model, Any], Tensor]
+    terms: Callable[[Tensor, Any], Tensor]
+    weights: Callable[[Any], Tensor] | None = None
+
+    def weighted(self, batch: Any, terms: Tensor) -> Tensor:
+        return terms if self.weights is None else terms * self.weights(batch)
+
+    def total(self) -> float:
+        counted = [self.terms(self.outputs(self.model, batch), batch).detach() for batch in self.batches]
+        pairs = zip(self.batches, counted, strict=True)
+        return float(sum(self.weighted(batch, torch.ones_like(terms)).sum() for batch, terms in pairs))
+
+
+def _inputs(model: Model, batch: Any) -> Tensor:
+    return model(batch[0])
+
+
+def _cross_entropy(outputs: Tensor, batch: Any) -> Tensor:
+    return functional.cross_entropy(outputs, batch[1], reduction="none")[:, None]
+
+
+def _classified(
+    make: Callable[[], nn.Module], *shape: int, mode: str = "eval", **options: Any
+) -> Callable[[], Setting]:
+    def build() -> Setting:
+        model = make().train(mode == "train")
+        batches = list(zip(randn(7, *shape).split(5), classes(7).split(5), strict=True))
+        landscape = tw.Landscape(model, tw.objectives.cross_entropy(), batches, mode=mode, **options)
+        return Setting(landscape, model, batches, _inputs, _cross_entropy)
+
+    return build
+
+
+def _tied() -> Setting:
+    """Masked text: sequences have several terms, some of weight zero."""
+    model = tied()
+    batches = [{"input_ids": part, "labels": part.masked_fill(part == 2, -100)} for part in tokens(5, seed=4).split(3)]
+
+    class Wrapped(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = model
+
+        def forward(self, input_ids: Tensor) -> Tensor:
+            return self.body(input_ids)
+
+    wrapped = Wrapped()
+    landscape = tw.Landscape(wrapped, tw.objectives.causal_lm(), batches)
+    return Setting(
+        landscape,
+        wrapped,
+        batches,
+        lambda model, batch: model(batch["input_ids"])[:, :-1],
+        lambda outputs, batch: functional.cross_entropy(
+            outputs.movedim(-1, 1), batch["input_ids"][:, 1:], reduction="none"
+        ),
+        lambda batch: (batch["labels"][:, 1:] != -100).double(),
+    )
+
+
+def _regression() -> Setting:
+    model = scrambled(nn.Sequential(nn.Linear(4, 3), nn.Softplus(), nn.Linear(3, 2)).double())
+    batches = [(randn(4, 4), randn(4, 2, seed=1)), (randn(1, 4, seed=2), randn(1, 2, seed=3))]
+    return Setting(
+        tw.Landscape(model, tw.objectives.squared_error(), batches),
+        model,
+        batches,
+        _inputs,
+        lambda outputs, batch: (outputs - batch[1]).square().sum(dim=1, keepdim=True) / 2,
+    )
+
+
+def _entries() -> Setting:
+    """Binary cross-entropy of every output: several terms an item, all of weight one."""
+    model = scrambled(nn.Sequential(nn.Linear(4, 3), nn.SiLU(), nn.Linear(3, 2)).double())
+    batches = [
+        (randn(4, 4), (randn(4, 2, seed=1) > 0).double()),
+        (randn(2, 4, seed=2), (randn(2, 2, seed=3) > 0).double()),
+    ]
+    return Setting(
+        tw.Landscape(model, tw.objectives.binary_cross_entropy(), batches),
+        model,
+        batches,
+        _inputs,
+        lambda outputs, batch: functional.binary_cross_entropy_with_logits(outputs, batch[1], reduction="none"),
+    )
+
+
+def _linear() -> Setting:
+    """A linear model: its Hessian is its Gauss–Newton matrix."""
+    model = scrambled(nn.Linear(4, 3).double())
+    batches = list(zip(randn(7, 4).split(5), classes(7).split(5), strict=True))
+    landscape = tw.Landscape(model, tw.objectives.cross_entropy(), batches)
+    return Setting(landscape, model, batches, _inputs, _cross_entropy)
+
+
+MODELS: dict[str, Callable[[], Setting]] = {
+    "tanh": _classified(mlp, 4),
+    "tanh, micro-batches": _classified(mlp, 4, microbatch=2),
+    "relu": _classified(lambda: mlp(nn.ReLU), 4),
+    "convolutions": _classified(cnn, 1, 6, 6),
+    "convolutions in train mode": _classified(cnn, 1, 6, 6, mode="train"),
+    "residual": _classified(lambda: scrambled(Residual().double()), 4),
+    "attention": _classified(lambda: scrambled(Attention().double()), 3, 4),
+    "multi-head attention": _classified(lambda: scrambled(MultiHead().double()), 3, 4),
+    "lstm": _classified(lambda: scrambled(Recurrent().double()), 3, 4),
+    "tied and masked": _tied,
+    "regression": _regression,
+    "entries": _entries,
+    "linear": _linear,
+}
+
+
+def _hessian(setting: Setting) -> Tensor:
+    def loss(model: Model, batch: Any) -> Tensor:
+        return setting.weighted(batch, setting.terms(setting.outputs(model, batch), batch)).sum()
+
+    return dense_hessian(setting.model, loss, setting.batches, setting.total())
+
+
+def _ggn(setting: Setting) -> Tensor:
+    matrix = torch.zeros(())
+    for batch in setting.batches:
+        rows = jacobian(setting.model, setting.outputs, batch)
+        outputs = setting.outputs(setting.model, batch).detach()
+
+        def loss(flat: Tensor, batch: Any = batch, shape: torch.Size = outputs.shape) -> Tensor:
+            return setting.weighted(batch, setting.terms(flat.view(shape), batch)).sum()
+
+        matrix = matrix + rows.mT @ torch.autograd.functional.hessian(loss, outputs.flatten()) @ rows
+    return matrix / setting.total()
+
+
+def _term_rows(setting: Setting, batch: Any) -> Tensor:
+    """Gradients of all terms, (items, terms an item, P)."""
+    shape = setting.terms(setting.outputs(setting.model, batch), batch).shape
+    rows = jacobian(setting.model, lambda model, b: setting.terms(setting.outputs(model, b), b), batch)
+    return rows.view(*shape, -1)
+
+
+def _weights(setting: Setting, batch: Any, rows: Tensor) -> Tensor:
+    return setting.weighted(batch, torch.ones(rows.shape[:2], dtype=rows.dtype))
+
+
+def _empirical(setting: Setting) -> Tensor:
+    matrix = torch.zeros(())
+    for batch in setting.batches:
+        rows = _term_rows(setting, batch)
+        matrix = matrix + torch.einsum("itp,it,itq->pq", rows, _weights(setting, batch, rows), rows)
+    return matrix / setting.total()
+
+
+def _covariance(setting: Setting) -> Tensor:
+    items = []
+    for batch in setting.batches:
+        rows = _term_rows(setting, batch)
+        items.append(torch.einsum("itp,it->ip", rows, _weights(setting, batch, rows)))
+    gradients = torch.cat(items)
+    gradients = gradients * (len(gradients) / setting.total())
+    return torch.cov(gradients.mT, correction=0)
+
+
+class Matrix(NamedTuple):
+    make: Callable[..., tw.Curvature]
+    twin: Callable[[Setting], Tensor]
+
+
+MATRICES: dict[str, Matrix] = {
+    "hessian": Matrix(tw.hessian, _hessian),
+    "ggn": Matrix(tw.ggn, _ggn),
+    "residual": Matrix(tw.residual, lambda setting: _hessian(setting) - _ggn(setting)),
+    "exact fisher": Matrix(tw.fisher, _ggn),
+    "empirical fisher": Matrix(functools.partial(tw.fisher, kind="empirical"), _empirical),
+    "gradient covariance": Matrix(tw.gradient_covariance, _covariance),
+}
+
+ENGINES: dict[str, dict[str, Any]] = {
+    "kept graphs": {"engine": "double-backward"},
+    "rebuilt graphs": {"engine": "double-backward", "keep": False},
+    "forward": {"engine": "forward-over-reverse"},
+    "auto": {},
+    "batched": {"engine": "double-backward"},
+}
+
+
+@functools.cache
+def setting(model: str) -> Setting:
+    return MODELS[model]()
+
+
+@functools.cache
+def twin(matrix: str, model: str) -> Tensor:
+    return MATRICES[matrix].twin(setting(model))
+
+
+def operator(matrix: str, engine: str, model: str) -> tw.Curvature:
+    """A fresh operator."""
+    made = MATRICES[matrix].make(setting(model).landscape, **ENGINES[engine])
+    if engine == "batched":
+        # What "auto" may choose for blocks, chosen for sure.
+        made._engine("double-backward, batched")
+    return made
 
 
 class Case(NamedTuple):
@@ -34,30 +248,8 @@ class Case(NamedTuple):
     matrix: Tensor
 
 
-def _summed(model: Callable[..., Any], batch: Any) -> Tensor:
-    return functional.cross_entropy(model(batch[0]), batch[1], reduction="sum")
-
-
-def _next_tokens(model: Callable[..., Any], batch: Any) -> Tensor:
-    return functional.cross_entropy(model(batch)[:, :-1].flatten(end_dim=1), batch[:, 1:].flatten(), reduction="sum")
-
-
-def _classified(make: Callable[[], nn.Module], *shape: int, mode: str = "eval", **options: Any) -> Callable[[], Case]:
-    def build() -> Case:
-        model = make().train(mode == "train")
-        batches = list(zip(randn(7, *shape).split(5), classes(7).split(5), strict=True))
-        landscape = tw.Landscape(model, tw.objectives.cross_entropy(), batches, mode=mode, **options.get("data", {}))
-        operator = tw.hessian(landscape, **options.get("engine", {}))
-        return Case(operator, model, dense_hessian(model, _summed, batches, 7))
-
-    return build
-
-
-def _tied() -> Case:
-    model = tied()
-    batches = list(tokens(5).split(3))
-    landscape = tw.Landscape(model, tw.objectives.causal_lm(), batches)
-    return Case(tw.hessian(landscape), model, dense_hessian(model, _next_tokens, batches, 5 * 5))
+def _case(matrix: str, engine: str, model: str) -> Callable[[], Case]:
+    return lambda: Case(operator(matrix, engine, model), setting(model).model, twin(matrix, model))
 
 
 def _linear_loss() -> Case:
@@ -68,37 +260,16 @@ def _linear_loss() -> Case:
     return Case(tw.hessian(landscape), model, torch.zeros(5, 5, dtype=torch.float64))
 
 
-def _regression() -> Case:
-    model = scrambled(nn.Sequential(nn.Linear(4, 3), nn.Softplus(), nn.Linear(3, 2)).double())
-    batches = [(randn(4, 4), randn(4, 2, seed=1)), (randn(1, 4, seed=2), randn(1, 2, seed=3))]
-
-    def half(model: Callable[..., Any], batch: Any) -> Tensor:
-        return (model(batch[0]) - batch[1]).square().sum() / 2
-
-    operator = tw.hessian(tw.Landscape(model, tw.objectives.squared_error(), batches))
-    return Case(operator, model, dense_hessian(model, half, batches, 5))
-
-
 def _function() -> Case:
     matrix = randn(9, 9)
     matrix = matrix + matrix.mT
     return Case(tw.FunctionOperator(lambda v: matrix @ v, 9, dtype=torch.float64), None, matrix)
 
 
+# What is held to the whole contract: every matrix by every engine, and every model.
 CASES: dict[str, Callable[[], Case]] = {
     "function": _function,
-    "tanh": _classified(mlp, 4),
-    "tanh, micro-batches": _classified(mlp, 4, data={"microbatch": 2}),
-    "tanh, graphs rebuilt": _classified(mlp, 4, engine={"memory": 0}),
-    "relu": _classified(lambda: mlp(nn.ReLU), 4),
-    "convolutions": _classified(cnn, 1, 6, 6),
-    "convolutions in train mode": _classified(cnn, 1, 6, 6, mode="train"),
-    "convolutions in train mode, graphs rebuilt": _classified(cnn, 1, 6, 6, mode="train", engine={"memory": 0}),
-    "residual": _classified(lambda: scrambled(Residual().double()), 4),
-    "attention": _classified(lambda: scrambled(Attention().double()), 3, 4),
-    "multi-head attention": _classified(lambda: scrambled(MultiHead().double()), 3, 4),
-    "lstm": _classified(lambda: scrambled(Recurrent().double()), 3, 4),
-    "tied": _tied,
     "linear loss": _linear_loss,
-    "regression": _regression,
+    **{f"{matrix}, {engine}": _case(matrix, engine, "tanh") for matrix in MATRICES for engine in ENGINES},
+    **{f"hessian, {model}": _case("hessian", "kept graphs", model) for model in MODELS if model != "tanh"},
 }

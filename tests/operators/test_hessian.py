@@ -12,8 +12,10 @@ from tests.landscape.models import Attention, Counting, classes, cnn, mlp, randn
 from tests.unchecked import unchecked
 from thalweg.errors import ArgumentError
 from thalweg.memory import free_bytes
+from thalweg.operators._form import SecondDerivative
 from thalweg.operators.engines import DoubleBackward
-from thalweg.operators.engines._memory import saved_bytes
+from thalweg.operators.engines._graphs import linearise
+from thalweg.operators.engines._memory import held_bytes
 
 CROSS = tw.objectives.cross_entropy()
 
@@ -22,12 +24,15 @@ def data(shape=(4,), n: int = 9, batch: int = 2):
     return list(zip(randn(n, *shape).split(batch), classes(n).split(batch), strict=True))
 
 
+def form_of(landscape: tw.Landscape) -> SecondDerivative:
+    return SecondDerivative(lambda leaves, batch: landscape.terms(leaves, batch).weighted_sum())
+
+
 def one_graph(landscape: tw.Landscape) -> int:
-    """Bytes that the first graph saves."""
-    engine = DoubleBackward(landscape)
-    with landscape.reading(), saved_bytes() as saved:
-        engine._build(next(landscape.batches())[1])
-    return saved.total
+    """Bytes that the first graph holds."""
+    with landscape.reading(), held_bytes(landscape) as held:
+        linearise(form_of(landscape), landscape, next(landscape.batches())[1])
+    return held.total
 
 
 @pytest.mark.parametrize("mode", ["eval", "train"])
@@ -35,25 +40,25 @@ def test_memory_changes_how_and_not_what(mode):
     landscape = tw.Landscape(cnn(), CROSS, data((1, 6, 6)), mode=mode)
     graph = one_graph(landscape)
     vectors = landscape.space.randn(count=3)
-    expected = tw.hessian(landscape) @ vectors
+    expected = tw.hessian(landscape, engine="double-backward") @ vectors
     kept = {}
-    for memory in (0, 1, graph, 3 * graph, 10**9, "auto"):
-        engine = DoubleBackward(landscape, memory)
+    for memory in (0, 1, graph, 3 * graph, 10**9):
+        engine = DoubleBackward(landscape, form_of(landscape), room=memory)
         for _ in range(3):  # the first product builds, later ones reuse
             assert torch.equal(engine.product(vectors), expected)
         kept[memory] = engine.kept
     assert kept[0] == kept[1] == 0
     assert 1 <= kept[graph] <= kept[3 * graph] < 5
-    assert kept[10**9] == kept["auto"] == 5
+    assert kept[10**9] == 5
 
 
-@pytest.mark.parametrize(("memory", "later"), [("auto", 0), (0, 5), ("some", None)])
+@pytest.mark.parametrize(("memory", "later"), [(10**9, 0), (0, 5), ("some", None)])
 def test_graphs_that_are_kept_are_not_rebuilt(memory, later):
     counting = Counting(mlp())
     landscape = tw.Landscape(counting, CROSS, data())
     if memory == "some":
         memory = 2 * one_graph(landscape)
-    engine = DoubleBackward(landscape, memory)
+    engine = DoubleBackward(landscape, form_of(landscape), room=memory)
     block = landscape.space.randn(count=4)
     counting.seen[0] = 0
     engine.product(block)
@@ -73,15 +78,17 @@ def test_micro_batches_bound_what_a_pass_holds():
     counting = Counting(mlp())
     counting.register_forward_hook(lambda module, args, output: sizes.append(len(output)))
     landscape = tw.Landscape(counting, CROSS, data(batch=9), microbatch=4)
+    op = tw.hessian(landscape, engine="double-backward", keep=False)
+    op @ landscape.space.randn()
     sizes.clear()
-    tw.hessian(landscape, memory=0) @ landscape.space.randn(count=2)
+    op @ landscape.space.randn(count=2)
     assert sizes == [4, 4, 1]
 
 
 def test_the_operator_stays_at_its_point():
     model = mlp()
     landscape = tw.Landscape(model, CROSS, data())
-    kept, rebuilt = tw.hessian(landscape), tw.hessian(landscape, memory=0)
+    kept, rebuilt = (tw.hessian(landscape, engine="double-backward", keep=keep) for keep in (True, False))
     v = landscape.space.randn()
     expected = kept @ v
     with torch.no_grad():
@@ -120,20 +127,22 @@ def test_attention_flags_are_given_back():
         inside = [flag() for flag in flags]
         assert inside == [True, False, False]
         assert torch.equal(tw.hessian(landscape) @ v, expected)
-        assert torch.equal(tw.hessian(landscape, memory=0) @ v, expected)
+        again = tw.hessian(landscape, engine="double-backward", keep=False) @ v
+        torch.testing.assert_close(again, expected, rtol=1e-12, atol=1e-14)
         assert [flag() for flag in flags] == inside
     assert [flag() for flag in flags] == before
 
 
-@pytest.mark.parametrize("memory", ["auto", 0])
-def test_memory_is_given_back_with_the_operator(memory):
+@pytest.mark.parametrize("keep", [True, False])
+@pytest.mark.parametrize("make", [tw.hessian, tw.ggn, tw.gradient_covariance])
+def test_memory_is_given_back_with_the_operator(make, keep):
     """Graphs that reference themselves would never be freed (a warning of PyTorch's, and a leak of a peer's)."""
     landscape = tw.Landscape(mlp(), CROSS, data())
-    op = tw.hessian(landscape, memory=memory)
+    op = make(landscape, engine="double-backward", keep=keep)
     op @ landscape.space.randn(count=2)
-    engine = op._engine
-    graphs = [weakref.ref(tensor) for graph in engine._kept for tensor in (*graph.leaves, *graph.gradients)]
-    assert bool(graphs) == (memory == "auto")
+    engine = op._engines["double-backward"]
+    graphs = [weakref.ref(tensor) for graph in engine._kept for tensor in graph._leaves]
+    assert bool(graphs) == keep
     del op, engine
     gc.collect()
     assert all(graph() is None for graph in graphs)
@@ -143,15 +152,19 @@ def test_free_memory_is_a_number_of_bytes():
     assert free_bytes(torch.device("cpu")) > 1 << 20
 
 
-def test_saved_bytes_count_a_storage_once():
+def test_held_bytes_count_a_storage_once_and_not_what_was_there():
+    landscape = tw.Landscape(mlp(), CROSS, data())
     x = torch.ones(1000, dtype=torch.float64, requires_grad=True)
-    with saved_bytes() as saved:
+    with held_bytes(landscape) as held:
         y = x * x  # saves x twice
         y = y + y  # saves nothing
-    assert saved.total == 8000
-    with saved_bytes() as saved:
+    assert held.total == 8000
+    with held_bytes(landscape) as held:
         (y.exp() * 1.0).sum()
-    assert saved.total == 8000
+    assert held.total == 8000
+    with held_bytes(landscape) as held:
+        [leaf.exp() * leaf for leaf in landscape.leaves()]
+    assert held.total == 8 * 43, "the exponentials, and not the parameters"
 
 
 def test_precision_of_single_precision_products():
@@ -171,17 +184,17 @@ def test_provenance_and_words():
     source = op.provenance
     assert (source.engine, source.microbatch, source.samples) == ("double-backward", 2, 9)
     assert (source.dtype, source.device, source.threads) == ("float64", "cpu", torch.get_num_threads())
-    assert op.engine == tw.hessian(landscape).engine == "double-backward"
+    assert op.engine == "double-backward"
     assert op.landscape is landscape
     assert repr(op) == (
-        "Hessian of Landscape(Sequential, cross_entropy, 43 parameters, 9 samples, mode='eval'), double-backward"
+        "hessian of Landscape(Sequential, cross_entropy, 43 parameters, 9 samples, mode='eval'), double-backward"
     )
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"engine": "backward"}, r"engine: expected 'auto' or 'double-backward', got 'backward'\."),
+        ({"engine": "backward"}, r"engine: expected one of 'auto', 'double-backward', .*, got 'backward'\."),
         ({"memory": -1}, r"memory: expected 'auto' or a number of bytes, got -1\."),
         ({"memory": "all"}, r"memory: expected 'auto' or a number of bytes, got 'all'\."),
         ({"memory": True}, r"memory: expected 'auto' or a number of bytes, got True\."),

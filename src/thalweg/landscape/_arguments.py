@@ -9,7 +9,7 @@ from thalweg.errors import ArgumentError
 from thalweg.objectives import Objective
 
 
-def check_arguments(model: Any, objective: Any, mode: Any, microbatch: Any, dtype: Any) -> None:
+def check_arguments(model: Any, objective: Any, mode: Any, microbatch: Any, dtype: Any, autocast: Any) -> None:
     """Check what a landscape is made of.
 
     Raises:
@@ -26,6 +26,8 @@ def check_arguments(model: Any, objective: Any, mode: Any, microbatch: Any, dtyp
         raise ArgumentError(f"mode: expected 'eval' or 'train', got {mode!r}.")
     if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
         raise ArgumentError(f"dtype: expected a floating-point type, got {dtype!r}.")
+    if autocast not in (None, torch.bfloat16, torch.float16):
+        raise ArgumentError(f"autocast: expected torch.bfloat16, torch.float16 or None, got {autocast!r}.")
     if microbatch is None:
         return
     if isinstance(microbatch, bool) or not isinstance(microbatch, int) or microbatch < 1:

@@ -18,6 +18,10 @@ def map_tensors(function: Callable[[Tensor], Tensor], batch: Batch) -> Batch:
     """Apply a function to every tensor of a nested structure and keep the structure's own types."""
     if isinstance(batch, Tensor):
         return function(batch)
+    # Before mappings: outputs of Hugging Face models are both, and refuse to be updated.
+    if dataclasses.is_dataclass(batch) and not isinstance(batch, type):
+        parts = {field.name: getattr(batch, field.name) for field in dataclasses.fields(batch) if field.init}
+        return dataclasses.replace(batch, **{name: map_tensors(function, part) for name, part in parts.items()})
     if isinstance(batch, Mapping):
         items = {key: map_tensors(function, value) for key, value in batch.items()}
         if type(batch) is dict:
@@ -32,9 +36,6 @@ def map_tensors(function: Callable[[Tensor], Tensor], batch: Batch) -> Batch:
         return type(batch)(*(map_tensors(function, part) for part in batch))
     if isinstance(batch, (tuple, list)):
         return type(batch)(map_tensors(function, part) for part in batch)
-    if dataclasses.is_dataclass(batch) and not isinstance(batch, type):
-        parts = {field.name: getattr(batch, field.name) for field in dataclasses.fields(batch) if field.init}
-        return dataclasses.replace(batch, **{name: map_tensors(function, part) for name, part in parts.items()})
     return batch
 
 

@@ -9,11 +9,13 @@ from thalweg.errors import NonFiniteError
 from thalweg.landscape._parameters import Layout
 
 
-def gradients_of(value: Tensor, leaves: list[Tensor], *, create_graph: bool = False) -> tuple[Tensor | None, ...]:
+def gradients_of(
+    value: Tensor, leaves: list[Tensor], *, create_graph: bool = False, retain_graph: bool | None = None
+) -> tuple[Tensor | None, ...]:
     """Differentiate a scalar by the leaves; ``None`` where it does not depend on one."""
     if not value.requires_grad:
         return (None,) * len(leaves)
-    return torch.autograd.grad(value, leaves, create_graph=create_graph, allow_unused=True)
+    return torch.autograd.grad(value, leaves, create_graph=create_graph, retain_graph=retain_graph, allow_unused=True)
 
 
 def finite(value: Tensor, batch: int) -> float:

@@ -20,7 +20,7 @@ from thalweg.landscape._checks import compare, named_once, refuse_dropout, refus
 from thalweg.landscape._evaluation import Evaluation
 from thalweg.landscape._gradients import finite, gradients_of, require_finite_gradient
 from thalweg.landscape._parameters import Layout, Selection, select
-from thalweg.landscape._program import Program, Terms, run
+from thalweg.landscape._program import Outputs, Program, Terms, run, terms_of
 from thalweg.landscape._require import require_vector
 from thalweg.landscape._statistics import Average, ItemSums
 from thalweg.landscape._survey import Survey, survey
@@ -56,6 +56,9 @@ class Landscape:
         microbatch: Samples per pass, to save memory; by default whole batches.
         device: Where to compute; by default where the parameters are.
         dtype: Floating-point type of parameters, buffers and inputs; by default as they are.
+        autocast: Type of the matrix products and convolutions inside the model (``torch.bfloat16``), as by
+            ``torch.autocast``; parameters and vectors keep theirs. What it costs in accuracy, the model decides:
+            compare one product with and without.
         check: Whether to check at construction that per-batch losses and the gradient repeat, at the cost of two
             gradients. Without it one pass of losses is made.
 
@@ -91,9 +94,10 @@ class Landscape:
         microbatch: int | None = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
+        autocast: torch.dtype | None = None,
         check: bool = True,
     ) -> None:
-        check_arguments(model, objective, mode, microbatch, dtype)
+        check_arguments(model, objective, mode, microbatch, dtype, autocast)
         require_iterable(data)
         parameters = dict(model.named_parameters())
         layout = select(parameters, params)
@@ -109,7 +113,7 @@ class Landscape:
         self._layout = layout
         self._kinds = kinds
         self._mode: Mode = mode
-        self._microbatch, self._dtype = microbatch, dtype
+        self._microbatch, self._dtype, self._autocast = microbatch, dtype, autocast
         self._space = VectorSpace(layout.size, kind, place)
         chosen = set(layout.names)
         # Copies made in a caller's inference mode could never be differentiated.
@@ -358,12 +362,45 @@ class Landscape:
         parts = zip(self._layout.views(point), self._kinds, strict=True)
         return [part.to(kind).detach().requires_grad_(grad) for part, kind in parts]
 
-    def terms(self, leaves: list[Tensor], batch: Batch, *, metrics: bool = False) -> Terms:
-        """Evaluate the terms of one batch with the given parameters; use inside :meth:`reading`."""
+    def tensors(self) -> Iterator[Tensor]:
+        """Yield the tensors that the landscape itself holds."""
+        yield self._theta
+        yield from self._fixed.values()
+        yield from self._buffers.values()
+
+    def outputs(self, leaves: list[Tensor], batch: Batch) -> Outputs:
+        """Run the model on one batch with the given parameters; use inside :meth:`reading`."""
         # In train mode batch norm writes into its running statistics: it gets copies to write into.
         buffers = self.buffers if self._mode == "train" else self._buffers
         tensors = {**self._fixed, **buffers, **dict(zip(self._layout.names, leaves, strict=True))}
-        return run(self._program, tensors, batch, metrics=metrics)
+        with self._casting():
+            return run(self._program, tensors, batch)
+
+    def terms(self, leaves: list[Tensor], batch: Batch, *, metrics: bool = False) -> Terms:
+        """Evaluate the terms of one batch with the given parameters; use inside :meth:`reading`."""
+        return self.terms_of(self.outputs(leaves, batch), batch, metrics=metrics)
+
+    def terms_of(self, outputs: Outputs, batch: Batch, *, metrics: bool = False) -> Terms:
+        """Compute the terms of one batch from the model's outputs; use inside :meth:`reading`."""
+        with self._casting():
+            return terms_of(self.objective, outputs, batch, metrics=metrics)
+
+    def in_pieces(self, microbatch: int) -> "Landscape":
+        """Return the same landscape with micro-batches of at most this many samples."""
+        other = copy.copy(self)
+        vars(other).update({"_microbatch": microbatch})
+        return other
+
+    def seen_as(self, objective: Objective, data: Iterable[Batch]) -> "Landscape":
+        """Return the same model at the same point, with other terms of the same samples and the same weight."""
+        other = copy.copy(self)
+        changed = {"_program": Program(self.model, objective), "_data": data, "_microbatch": None, "_batch_count": None}
+        vars(other).update(changed)
+        return other
+
+    def _casting(self) -> torch.autocast:
+        kind = self._space.device.type
+        return torch.autocast(kind, dtype=self._autocast, enabled=self._autocast is not None)
 
     # ------------------------------------------------------------------ construction
 

@@ -34,13 +34,27 @@ class Layout:
         parts = torch.split(vector, self.sizes)
         return [part.view(shape) for part, shape in zip(parts, self.shapes, strict=True)]
 
-    def flatten(self, parts: Sequence[Tensor | None], like: Tensor) -> Tensor:
-        """Join parts into a flat vector of the type of ``like``; ``None`` counts as zero."""
+    def stacked_views(self, vectors: Tensor) -> list[Tensor]:
+        """Cut k flat vectors (k, P) into views of the parameters' shapes behind a first axis of length k."""
+        parts = torch.split(vectors, self.sizes, dim=1)
+        return [part.reshape(len(vectors), *shape) for part, shape in zip(parts, self.shapes, strict=True)]
+
+    def flatten(self, parts: Sequence[Tensor | None], like: Tensor, *, out: Tensor | None = None) -> Tensor:
+        """Join parts into a flat vector (P,) of the type of ``like``; ``None`` counts as zero."""
         flat = [
             like.new_zeros(size) if part is None else part.reshape(-1).to(like.dtype)
             for part, size in zip(parts, self.sizes, strict=True)
         ]
-        return torch.cat(flat)
+        return torch.cat(flat) if out is None else torch.cat(flat, out=out)
+
+    def flatten_stacked(self, parts: Sequence[Tensor | None], like: Tensor) -> Tensor:
+        """Join parts with a first axis of length k into k flat vectors (k, P) of the type of ``like``."""
+        count = len(like)
+        flat = [
+            like.new_zeros(count, size) if part is None else part.reshape(count, -1).to(like.dtype)
+            for part, size in zip(parts, self.sizes, strict=True)
+        ]
+        return torch.cat(flat, dim=1)
 
 
 def select(parameters: Mapping[str, nn.Parameter], chosen: Selection) -> Layout:

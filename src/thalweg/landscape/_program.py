@@ -1,15 +1,21 @@
 """Model and objective as one function of the model's tensors and a batch."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from thalweg.errors import DataError, ObjectiveError
+from thalweg.errors import ArgumentError, DataError, ObjectiveError
 from thalweg.landscape._batches import Batch
 from thalweg.objectives import Objective
+
+Outputs = Any
+# In the words of kernels, and in those of linear algebra.
+_NO_KERNEL = re.compile(r"\"?([\w.]+)\"?(?: not implemented for '|: Low precision dtypes not supported. Got )(\w+)")
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,14 @@ class Terms:
         """Σ wℓ, a scalar with a graph, summed in double precision."""
         return (self.weights * self.values.to(self.weights.dtype)).sum()
 
+    def item_sums(self) -> Tensor:
+        """Σ wℓ of every data item of the batch, with a graph, summed in double precision."""
+        weighted = self.weights * self.values.to(self.weights.dtype)
+        if self.sample is None:
+            return weighted.reshape(len(weighted), -1).sum(dim=1)
+        index = self.sample.reshape(-1).to(weighted.device)
+        return weighted.new_zeros(int(index.max()) + 1).index_add(0, index, weighted.reshape(-1))
+
 
 class Program(nn.Module):
     """Holds the user's model as a child, so that a functional call can swap its tensors."""
@@ -42,42 +56,62 @@ class Program(nn.Module):
         self.model = model
         self.objective = objective
 
-    def forward(self, batch: Batch, metrics: bool) -> Terms:
-        """Run the model on a batch; with ``metrics`` compute the objective's further quantities too."""
-        objective = self.objective
-        outputs = objective.outputs(self.model, batch)
-        values = objective.terms(outputs, batch)
-        if not isinstance(values, Tensor) or values.ndim == 0:
-            raise DataError(
-                f"data: expected batches with a leading batch axis, but the terms of {objective.name} are a scalar. "
-                "A dataset must be batched: wrap it in a DataLoader, or pass [(inputs, targets)]."
-            )
-        # The sum over many terms loses digits in single precision; MPS alone has no double.
-        wide = torch.float32 if values.device.type == "mps" else torch.float64
-        if objective.weights is None:
-            weights = torch.ones_like(values, dtype=wide, requires_grad=False)
-        else:
-            weights = objective.weights(batch).to(values.device, wide)
-        if weights.shape != values.shape:
+    def forward(self, batch: Batch) -> Outputs:
+        """Run the model on a batch."""
+        return self.objective.outputs(self.model, batch)
+
+
+def terms_of(objective: Objective, outputs: Outputs, batch: Batch, *, metrics: bool = False) -> Terms:
+    """Compute the terms from what the model returned; with ``metrics`` the objective's further quantities too.
+
+    Raises:
+        DataError: If the batch has no batch axis.
+        ObjectiveError: If weights or metrics have another shape than the terms.
+    """
+    values = objective.terms(outputs, batch)
+    if not isinstance(values, Tensor) or values.ndim == 0:
+        raise DataError(
+            f"data: expected batches with a leading batch axis, but the terms of {objective.name} are a scalar. "
+            "A dataset must be batched: wrap it in a DataLoader, or pass [(inputs, targets)]."
+        )
+    # The sum over many terms loses digits in single precision; MPS alone has no double.
+    wide = torch.float32 if values.device.type == "mps" else torch.float64
+    if objective.weights is None:
+        weights = torch.ones_like(values, dtype=wide, requires_grad=False)
+    else:
+        weights = objective.weights(batch).to(values.device, wide)
+    if weights.shape != values.shape:
+        raise ObjectiveError(
+            f"weights: expected the shape of the terms of {objective.name}, {tuple(values.shape)}, "
+            f"got {tuple(weights.shape)}."
+        )
+    sample = None if objective.sample_of is None else objective.sample_of(batch)
+    extra = objective.metrics(outputs, batch) if metrics and objective.metrics is not None else {}
+    for name, value in extra.items():
+        if value.shape != values.shape:
             raise ObjectiveError(
-                f"weights: expected the shape of the terms of {objective.name}, {tuple(values.shape)}, "
-                f"got {tuple(weights.shape)}."
+                f"metrics: expected {name} of the shape of the terms of {objective.name}, {tuple(values.shape)}, "
+                f"got {tuple(value.shape)}."
             )
-        sample = None if objective.sample_of is None else objective.sample_of(batch)
-        extra = objective.metrics(outputs, batch) if metrics and objective.metrics is not None else {}
-        for name, value in extra.items():
-            if value.shape != values.shape:
-                raise ObjectiveError(
-                    f"metrics: expected {name} of the shape of the terms of {objective.name}, {tuple(values.shape)}, "
-                    f"got {tuple(value.shape)}."
-                )
-        # A masked term may be infinite or NaN in itself; its weight says that it does not exist.
-        values = torch.where(weights == 0, torch.zeros_like(values), values)
-        return Terms(values, weights, sample, extra)
+    # A masked term may be infinite or NaN in itself; its weight says that it does not exist.
+    values = torch.where(weights == 0, torch.zeros_like(values), values)
+    return Terms(values, weights, sample, extra)
 
 
-def run(program: Program, tensors: Mapping[str, Tensor], batch: Batch, *, metrics: bool = False) -> Terms:
-    """Evaluate the program with other tensors in the place of the model's own."""
+def run(program: Program, tensors: Mapping[str, Tensor], batch: Batch) -> Outputs:
+    """Run the program's model with other tensors in the place of its own.
+
+    Raises:
+        ArgumentError: If an operation has no kernel for the type of the tensors.
+    """
     swapped = {f"model.{name}": tensor for name, tensor in tensors.items()}
-    terms: Terms = functional_call(program, swapped, (batch, metrics))
-    return terms
+    try:
+        return functional_call(program, swapped, (batch,))
+    except (RuntimeError, NotImplementedError) as error:
+        missing = _NO_KERNEL.search(str(error))
+        if missing is None:
+            raise
+        raise ArgumentError(
+            f"dtype: expected one that every operation of the model has, but {missing[1]} has no kernel for "
+            f"{missing[2]} here. Measure with Landscape(..., dtype=torch.float32), or on another device."
+        ) from error

@@ -70,6 +70,7 @@ def cross_entropy(*, weight: Tensor | None = None, ignore_index: int = -100, lab
         terms=terms,
         weights=weights,
         draw=draw_class if label_smoothing == 0 else None,
+        score=score_class,
         convex=True,
         metrics=lambda outputs, batch: {"accuracy": _correct(outputs, pair(batch, name)[1])},
     )
@@ -100,6 +101,7 @@ def binary_cross_entropy() -> Objective:
         outputs=_run(name),
         terms=terms,
         draw=draw,
+        score=lambda outputs, targets: functional.binary_cross_entropy_with_logits(outputs, targets, reduction="none"),
         convex=True,
         metrics=lambda outputs, batch: {"accuracy": ((outputs > 0) == (pair(batch, name)[1] > 0.5)).to(outputs.dtype)},
     )
@@ -135,3 +137,9 @@ def draw_class(outputs: Tensor, generator: torch.Generator) -> Tensor:
     probabilities = outputs.movedim(1, -1).softmax(dim=-1)
     drawn = torch.multinomial(probabilities.flatten(end_dim=-2), 1, generator=generator)
     return drawn.reshape(probabilities.shape[:-1])
+
+
+def score_class(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy of drawn class indices, logits (N, C) or (N, C, ...)."""
+    # No index means "masked" here, whatever it means in the data.
+    return functional.nll_loss(outputs.log_softmax(dim=1), targets, ignore_index=-1, reduction="none")

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from thalweg.errors import ArgumentError, ObjectiveError
-from thalweg.objectives._classification import draw_class
+from thalweg.objectives._classification import draw_class, score_class
 from thalweg.objectives._language import causal_lm, logits_of, token_terms
 from thalweg.objectives._objective import Batch, Objective, Outputs, describe
 
@@ -83,7 +83,19 @@ def huggingface(task: Task = "classification", *, ignore_index: int = -100) -> O
     def draw(outputs: Outputs, generator: torch.Generator) -> Tensor:
         return draw_class(logits_of(outputs, name).movedim(-1, 1), generator)
 
-    return Objective(name=name, outputs=run, terms=terms, weights=weights, draw=draw, convex=True, metrics=metrics)
+    def score(outputs: Outputs, targets: Tensor) -> Tensor:
+        return score_class(logits_of(outputs, name).movedim(-1, 1), targets)
+
+    return Objective(
+        name=name,
+        outputs=run,
+        terms=terms,
+        weights=weights,
+        draw=draw,
+        score=score,
+        convex=True,
+        metrics=metrics,
+    )
 
 
 def _run(task: str) -> Callable[[Callable[..., Any], Batch], Outputs]:

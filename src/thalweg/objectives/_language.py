@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from thalweg.errors import ObjectiveError
+from thalweg.objectives._classification import draw_class, score_class
 from thalweg.objectives._objective import Batch, Objective, Outputs, describe
 
 
@@ -42,9 +43,10 @@ def causal_lm(*, ignore_index: int = -100) -> Objective:
         return (_next_tokens(batch, ignore_index, name) != ignore_index).to(torch.get_default_dtype())
 
     def draw(outputs: Outputs, generator: torch.Generator) -> Tensor:
-        probabilities = logits_of(outputs, name)[:, :-1].softmax(dim=-1)
-        drawn = torch.multinomial(probabilities.flatten(end_dim=-2), 1, generator=generator)
-        return drawn.reshape(probabilities.shape[:-1])
+        return draw_class(logits_of(outputs, name)[:, :-1].movedim(-1, 1), generator)
+
+    def score(outputs: Outputs, targets: Tensor) -> Tensor:
+        return score_class(logits_of(outputs, name)[:, :-1].movedim(-1, 1), targets)
 
     def metrics(outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
         logits = logits_of(outputs, name)[:, :-1]
@@ -58,6 +60,7 @@ def causal_lm(*, ignore_index: int = -100) -> Objective:
         terms=terms,
         weights=weights,
         draw=draw,
+        score=score,
         convex=True,
         metrics=metrics,
         finish={"perplexity": _exponential},

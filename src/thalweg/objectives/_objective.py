@@ -27,8 +27,9 @@ class Objective:
             ones); ``None`` means ones.
         sample_of: ``sample_of(batch)``, the index within the batch of the data item that each term belongs
             to, of the shape of the terms; ``None`` means the index along their first axis.
-        draw: ``draw(outputs, generator)``, targets from the model's own distribution; ``None`` where the
-            objective is no likelihood.
+        draw: ``draw(outputs, generator)``, targets from the model's own distribution, the batch along their first
+            axis; ``None`` where the objective is no likelihood.
+        score: ``score(outputs, targets)``, the terms of drawn targets, none of them masked.
         convex: Whether ℓ is convex in the outputs, so that the generalized Gauss–Newton matrix is positive
             semi-definite.
         metrics: ``metrics(outputs, batch)``, further quantities by name, one value a term, averaged with
@@ -54,6 +55,7 @@ class Objective:
     weights: Callable[[Batch], Tensor] | None = None
     sample_of: Callable[[Batch], Tensor] | None = None
     draw: Callable[[Outputs, torch.Generator], Tensor] | None = None
+    score: Callable[[Outputs, Tensor], Tensor] | None = None
     convex: bool = False
     metrics: Callable[[Outputs, Batch], Mapping[str, Tensor]] | None = None
     finish: Mapping[str, Callable[[float], float]] = field(default_factory=dict)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from thalweg.objectives._objective import Batch, Objective, Outputs, call, pair, same_shape
+from thalweg.objectives._objective import Objective, Outputs, call, pair, same_shape
 
 
 def mse() -> Objective:
@@ -22,15 +22,15 @@ def mse() -> Objective:
     """
     name = "mse"
 
-    def terms(outputs: Outputs, batch: Batch) -> Tensor:
-        targets = pair(batch, name)[1]
+    def score(outputs: Outputs, targets: Tensor) -> Tensor:
         return (same_shape(outputs, targets, name) - targets).square()
 
     return Objective(
         name=name,
         outputs=lambda model, batch: call(model, pair(batch, name)[0]),
-        terms=terms,
+        terms=lambda outputs, batch: score(outputs, pair(batch, name)[1]),
         draw=_gaussian(variance=0.5),
+        score=score,
         convex=True,
     )
 
@@ -47,8 +47,7 @@ def squared_error() -> Objective:
     """
     name = "squared_error"
 
-    def terms(outputs: Outputs, batch: Batch) -> Tensor:
-        targets = pair(batch, name)[1]
+    def score(outputs: Outputs, targets: Tensor) -> Tensor:
         squares = (same_shape(outputs, targets, name) - targets).square()
         # The sum over no axes is the sum over all of them: outputs of one axis are one number a sample.
         return (squares if squares.ndim < 2 else squares.flatten(start_dim=1).sum(dim=1)) / 2
@@ -56,8 +55,9 @@ def squared_error() -> Objective:
     return Objective(
         name=name,
         outputs=lambda model, batch: call(model, pair(batch, name)[0]),
-        terms=terms,
+        terms=lambda outputs, batch: score(outputs, pair(batch, name)[1]),
         draw=_gaussian(variance=1.0),
+        score=score,
         convex=True,
     )
 

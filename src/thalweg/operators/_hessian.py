@@ -2,83 +2,21 @@
 
 from typing import Literal
 
-import torch
-from jaxtyping import Float
 from torch import Tensor
 
-from thalweg.errors import ArgumentError
-from thalweg.estimate import Provenance
 from thalweg.landscape import Landscape
-from thalweg.operators._operator import checked_product, dense
-from thalweg.operators.engines import DoubleBackward
-from thalweg.vectors import VectorSpace
-
-Engine = Literal["auto", "double-backward"]
+from thalweg.landscape._batches import Batch
+from thalweg.operators._curvature import Curvature, EngineName, Way
+from thalweg.operators._form import Leaves, SecondDerivative
 
 
-class Hessian:
-    """The matrix of second derivatives of a landscape, known by its products; made by :func:`hessian`."""
-
-    def __init__(self, landscape: Landscape, engine: DoubleBackward) -> None:
-        self._landscape = landscape
-        self._engine = engine
-        self._matvecs = 0
-
-    @property
-    def landscape(self) -> Landscape:
-        """The landscape that it belongs to."""
-        return self._landscape
-
-    @property
-    def engine(self) -> str:
-        """The way that products are computed."""
-        return self._engine.name
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(P, P)."""
-        return self._landscape.size, self._landscape.size
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Of the vectors."""
-        return self._landscape.space.dtype
-
-    @property
-    def device(self) -> torch.device:
-        """Where the vectors live."""
-        return self._landscape.space.device
-
-    @property
-    def space(self) -> VectorSpace:
-        """The space that it acts on."""
-        return self._landscape.space
-
-    @property
-    def matvecs(self) -> int:
-        """Products so far, a block of k vectors counting k."""
-        return self._matvecs
-
-    @property
-    def provenance(self) -> Provenance:
-        """How products are computed."""
-        return self._landscape.provenance(self._engine.name)
-
-    def __matmul__(self, vectors: Tensor) -> Tensor:
-        """Multiply a vector (P,) or a block (P, k), columns being vectors."""
-        product = checked_product(self, vectors, self._engine.product)
-        self._matvecs += 1 if vectors.ndim == 1 else vectors.shape[1]
-        return product
-
-    def dense(self, *, limit: int = 20_000) -> Float[Tensor, "p p"]:
-        """Return the whole matrix, see :func:`thalweg.dense`."""
-        return dense(self, limit=limit)
-
-    def __repr__(self) -> str:
-        return f"Hessian of {self._landscape!r}, {self.engine}"
-
-
-def hessian(landscape: Landscape, *, engine: Engine = "auto", memory: int | Literal["auto"] = "auto") -> Hessian:
+def hessian(
+    landscape: Landscape,
+    *,
+    engine: EngineName = "auto",
+    memory: int | Literal["auto"] = "auto",
+    keep: bool = True,
+) -> Curvature:
     r"""Return the Hessian :math:`H = \nabla^2 L(\theta)` of a landscape as an operator.
 
     H is the almost-everywhere Hessian that automatic differentiation defines: at the kinks of a piecewise linear
@@ -89,12 +27,16 @@ def hessian(landscape: Landscape, *, engine: Engine = "auto", memory: int | Lite
 
     Args:
         landscape: Where to differentiate; it stays what it is.
-        engine: "double-backward", or "auto", which chooses it.
-        memory: Bytes that kept graphs may hold, or "auto" for half of what is free at the first product; 0
-            rebuilds them for every product.
+        engine: "double-backward", "forward-over-reverse", "finite-differences" (inexact: see
+            ``.error`` after a product), or "auto", which tries the exact ones and keeps the fastest.
+        memory: Bytes that products may hold beyond the landscape and their vectors: kept graphs, and what passes
+            through them; "auto" for half of what is free at the first product. Micro-batches are cut to fit.
+        keep: Whether graphs are kept for later products while the memory lasts.
 
     Raises:
-        ArgumentError: If ``engine`` or ``memory`` has a wrong value.
+        ArgumentError: If an argument has a wrong value.
+        DifferentiationError: From a product, if an operation of the model has no derivative of the kind needed.
+        MemoryBudgetError: From a product, if ``memory`` does not hold one sample.
 
     Example:
         >>> import thalweg as tw
@@ -107,6 +49,8 @@ def hessian(landscape: Landscape, *, engine: Engine = "auto", memory: int | Lite
         tensor([[1., 1.],
                 [1., 1.]])
     """
-    if engine not in ("auto", "double-backward"):
-        raise ArgumentError(f"engine: expected 'auto' or 'double-backward', got {engine!r}.")
-    return Hessian(landscape, DoubleBackward(landscape, memory))
+
+    def scalar(leaves: Leaves, batch: Batch) -> Tensor:
+        return landscape.terms(leaves, batch).weighted_sum()
+
+    return Curvature("hessian", landscape, SecondDerivative(scalar), Way(engine, memory, keep))

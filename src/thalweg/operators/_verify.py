@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from thalweg.operators._hessian import Hessian
+from thalweg.operators._curvature import Curvature
 from thalweg.operators._operator import Operator
 from thalweg.record import Record
 
@@ -68,7 +68,7 @@ def verify(operator: Operator, *, generator: torch.Generator | None = None) -> V
 
 
 def _difference(operator: Operator, u: torch.Tensor, image: torch.Tensor) -> float | None:
-    if not isinstance(operator, Hessian):
+    if not (isinstance(operator, Curvature) and operator.kind == "hessian"):
         return None
     landscape, space = operator.landscape, operator.space
     theta = landscape.theta

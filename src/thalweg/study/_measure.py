@@ -23,7 +23,7 @@ from thalweg.measures import (
     spectral_width,
 )
 from thalweg.measures._results import StepPrediction
-from thalweg.operators import Hessian, hessian
+from thalweg.operators import Curvature, hessian
 from thalweg.progress import Progress, track
 from thalweg.study._results import Measurement
 from thalweg.surfaces import line_scan, plane_scan, random_directions
@@ -174,7 +174,7 @@ def _leading(top: Eigenpairs) -> Tensor | None:
     return None if vectors is None else vectors[:, : min(2, vectors.shape[1])]
 
 
-def _step(landscape: Landscape, operator: Hessian, top: Eigenpairs, norm: float) -> StepPrediction | None:
+def _step(landscape: Landscape, operator: Curvature, top: Eigenpairs, norm: float) -> StepPrediction | None:
     largest = float(top.values[0])
     if largest <= 0 or norm == 0:
         return None
@@ -186,7 +186,7 @@ def _step(landscape: Landscape, operator: Hessian, top: Eigenpairs, norm: float)
 
 def _line(
     landscape: Landscape,
-    operator: Hessian,
+    operator: Curvature,
     top: Eigenpairs,
     train: Evaluation,
     settings: MeasureSettings,

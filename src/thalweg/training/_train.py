@@ -10,7 +10,7 @@ from torch import nn
 
 from thalweg.errors import ArgumentError, DataError, NonFiniteError
 from thalweg.landscape._batches import Batch, map_tensors
-from thalweg.landscape._program import Program
+from thalweg.landscape._program import terms_of
 from thalweg.landscape._untouched import random_states_kept
 from thalweg.objectives import Objective
 from thalweg.progress import Progress, track
@@ -102,7 +102,6 @@ def train(
     modes = [(layer, layer.training) for layer in model.modules()]
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.SGD(parameters, lr=lr, momentum=momentum, weight_decay=weight_decay)
-    program = Program(model, objective)
     device = parameters[0].device
     try:
         with (
@@ -116,7 +115,9 @@ def train(
                 for index, batch in enumerate(source.shuffled(generator)):
                     rate = learning_rate(schedule, lr, (epoch - 1) * source.steps + index, steps)
                     optimizer.param_groups[0]["lr"] = rate
-                    loss = _step(program, optimizer, map_tensors(lambda tensor: tensor.to(device), batch), epoch, index)
+                    loss = _step(
+                        model, objective, optimizer, map_tensors(lambda tensor: tensor.to(device), batch), epoch, index
+                    )
                     bar.advance(note=f"epoch {epoch}/{epochs}, loss {loss:.4g}")
                 curves.measure(rate)
     finally:
@@ -126,9 +127,11 @@ def train(
     return curves.history(time.perf_counter() - started, settings)
 
 
-def _step(program: Program, optimizer: torch.optim.Optimizer, batch: Batch, epoch: int, index: int) -> float:
+def _step(
+    model: nn.Module, objective: Objective, optimizer: torch.optim.Optimizer, batch: Batch, epoch: int, index: int
+) -> float:
     optimizer.zero_grad(set_to_none=True)
-    terms = program(batch, False)
+    terms = terms_of(objective, objective.outputs(model, batch), batch)
     total = terms.weights.sum()
     if not float(total) > 0:
         raise DataError(f"data: expected terms of positive total weight, got none in epoch {epoch}, step {index + 1}.")
@@ -139,7 +142,7 @@ def _step(program: Program, optimizer: torch.optim.Optimizer, batch: Batch, epoc
             f"loss: expected a finite number, got {value} in epoch {epoch}, step {index + 1}. "
             "Lower the learning rate, or check the data."
         )
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
     optimizer.step()
     return value
 

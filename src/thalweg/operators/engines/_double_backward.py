@@ -1,53 +1,37 @@
-"""Hessian products by differentiating the gradient, through graphs that are kept while memory lasts."""
+"""Products by going backward twice, through graphs that are kept while memory lasts."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from thalweg.errors import ArgumentError
-from thalweg.landscape import Landscape, Layout
-from thalweg.landscape._batches import Batch
-from thalweg.landscape._gradients import gradients_of
-from thalweg.memory import free_bytes
-from thalweg.operators.engines._memory import saved_bytes
-
-
-@dataclass(frozen=True)
-class Graph:
-    """The gradient of Σ wℓ over one micro-batch, with the graph that it came from.
-
-    Only parameters that the gradient depends on are held: ``active`` are their places among the leaves.
-    """
-
-    leaves: list[Tensor]
-    gradients: list[Tensor]
-    active: list[int]
+from thalweg.landscape import Landscape
+from thalweg.operators._form import Form
+from thalweg.operators.engines._elementary import elementary
+from thalweg.operators.engines._graphs import Graph, linearise
+from thalweg.operators.engines._memory import held_bytes
 
 
 class DoubleBackward:
-    r"""Products :math:`Hv = \nabla_\theta (v^\top \nabla L)` (Pearlmutter, 1994), by reverse mode twice.
+    r"""Products :math:`Hv = \nabla_\theta (v^\top \nabla L)` (Pearlmutter, 1994), and :math:`J^\top M J v` likewise.
 
-    The graph of a micro-batch's gradient is built once and kept for later products while the memory budget
-    lasts; the graphs beyond it are rebuilt for every block of vectors, once a block.
+    The graph of a micro-batch is built once and kept for later products while the room for it lasts; graphs
+    beyond that are rebuilt for every block of vectors, once a block.
 
     Args:
         landscape: Where to differentiate.
-        memory: Bytes for kept graphs, or "auto" for half of what is free at the first product.
-
-    Raises:
-        ArgumentError: If ``memory`` is neither "auto" nor a number of bytes.
+        form: What to multiply with.
+        room: Bytes for kept graphs.
+        batched: Whether the vectors of a block go backward together, by vectorised derivatives, or in turn.
     """
 
     name = "double-backward"
 
-    def __init__(self, landscape: Landscape, memory: int | str = "auto") -> None:
-        if memory != "auto" and (isinstance(memory, (bool, str)) or memory < 0):
-            raise ArgumentError(f"memory: expected 'auto' or a number of bytes, got {memory!r}.")
+    def __init__(self, landscape: Landscape, form: Form, *, room: int, batched: bool = False) -> None:
         self._landscape = landscape
-        self._memory = memory
+        self._form = form
+        self._room = room
+        self.batched = batched
         self._kept: list[Graph] | None = None
         self._all_kept = False
 
@@ -57,15 +41,26 @@ class DoubleBackward:
         return len(self._kept or ())
 
     def product(self, block: Tensor) -> Tensor:
-        """Multiply the Hessian with a block (P, k)."""
+        """Multiply the matrix with a block (P, k)."""
         landscape = self._landscape
         rows = block.mT
-        with landscape.reading(), sdpa_kernel(SDPBackend.MATH):
-            total = torch.zeros(rows.shape, dtype=block.dtype, device=block.device)
+        with landscape.reading(), elementary():
+            total: Tensor | None = None
             for graph in self._graphs():
-                for row, vector in zip(total, rows, strict=True):
-                    _accumulate(row, graph, landscape.layout.views(vector.contiguous()), landscape.layout)
+                part = self._rows(graph, rows)
+                total = part if total is None else total.add_(part)
+            assert total is not None  # noqa: S101 - a landscape has at least one batch
         return total.div_(landscape.weight).mT
+
+    def _rows(self, graph: Graph, rows: Tensor) -> Tensor:
+        layout = self._landscape.layout
+        if self.batched and len(rows) > 1:
+            parts = graph.apply(layout.stacked_views(rows), batched=True)
+            return layout.flatten_stacked(parts, rows)
+        flat = torch.empty(rows.shape, dtype=rows.dtype, device=rows.device)
+        for target, row in zip(flat, rows, strict=True):
+            layout.flatten(graph.apply(layout.views(row.contiguous())), target, out=target)
+        return flat
 
     def _graphs(self) -> Iterator[Graph]:
         if self._kept is None:
@@ -75,39 +70,21 @@ class DoubleBackward:
         if not self._all_kept:
             for place, (_, batch) in enumerate(self._landscape.batches()):
                 if place >= len(self._kept):
-                    yield self._build(batch)
+                    yield linearise(self._form, self._landscape, batch)
 
     def _first(self) -> Iterator[Graph]:
         """Build every graph once, and keep as many from the start as fit."""
-        device = self._landscape.space.device
-        budget = free_bytes(device) // 2 if self._memory == "auto" else int(self._memory)
-        kept, keeping = list[Graph](), True
+        room, kept, keeping = self._room, list[Graph](), True
         for _, batch in self._landscape.batches():
             if keeping:
-                with saved_bytes() as saved:
-                    graph = self._build(batch)
-                budget -= saved.total
-                keeping = budget >= 0
+                with held_bytes(self._landscape) as held:
+                    graph = linearise(self._form, self._landscape, batch)
+                room -= held.total
+                keeping = room >= 0
             else:
-                graph = self._build(batch)
+                graph = linearise(self._form, self._landscape, batch)
             if keeping:
                 kept.append(graph)
             yield graph
+            del graph
         self._kept, self._all_kept = kept, keeping
-
-    def _build(self, batch: Batch) -> Graph:
-        landscape = self._landscape
-        leaves = landscape.leaves()
-        value = landscape.terms(leaves, batch).weighted_sum()
-        parts = gradients_of(value, leaves, create_graph=True)
-        # A gradient without a graph of its own (a linear loss) does not move: its curvature is zero.
-        pairs = [(i, part) for i, part in enumerate(parts) if part is not None and part.requires_grad]
-        return Graph(leaves, [part for _, part in pairs], [i for i, _ in pairs])
-
-
-def _accumulate(row: Tensor, graph: Graph, vector: list[Tensor], layout: Layout) -> None:
-    if not graph.gradients:
-        return
-    weights = [vector[i].to(part.dtype) for i, part in zip(graph.active, graph.gradients, strict=True)]
-    parts = torch.autograd.grad(graph.gradients, graph.leaves, weights, retain_graph=True, allow_unused=True)
-    row += layout.flatten(parts, row)

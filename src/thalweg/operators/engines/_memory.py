@@ -2,18 +2,20 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from thalweg.landscape import Landscape
+
 
 @dataclass
-class Saved:
-    """Bytes that graphs built inside :func:`saved_bytes` hold on to."""
+class Held:
+    """Bytes that graphs built inside :func:`held_bytes` hold on to, beyond what is there already."""
 
+    seen: set[int]
     total: int = 0
-    seen: set[int] = field(default_factory=set)
 
     def note(self, tensor: Tensor) -> Tensor:
         """Count the storage behind a saved tensor once.
@@ -28,8 +30,8 @@ class Saved:
 
 
 @contextmanager
-def saved_bytes() -> Iterator[Saved]:
-    """Count the bytes that autograd saves for backward passes inside the body."""
-    saved = Saved()
-    with torch.autograd.graph.saved_tensors_hooks(saved.note, lambda tensor: tensor):
-        yield saved
+def held_bytes(landscape: Landscape) -> Iterator[Held]:
+    """Count the bytes that autograd saves for backward passes inside the body; the landscape's own do not count."""
+    held = Held({tensor.untyped_storage().data_ptr() for tensor in landscape.tensors()})
+    with torch.autograd.graph.saved_tensors_hooks(held.note, lambda tensor: tensor):
+        yield held

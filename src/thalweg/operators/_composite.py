@@ -1,0 +1,131 @@
+"""An operator that is made of other operators."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from thalweg.errors import ArgumentError
+from thalweg.estimate import Provenance
+from thalweg.landscape import Landscape, Layout
+from thalweg.operators._operator import Operator, checked_product, dense
+from thalweg.vectors import VectorSpace
+
+
+class Composite:
+    """A matrix made of other operators, known by its products.
+
+    Made by :func:`scaled`, :func:`shifted`, :func:`added`, :func:`deflated`, :func:`projected` and :func:`block`;
+    what they return can be composed again. Its products are counted here, and what they ask of its parts is counted
+    there.
+    """
+
+    def __init__(
+        self,
+        space: VectorSpace,
+        parts: tuple[Operator, ...],
+        product: Callable[[Tensor], Tensor],
+        layout: Layout | None,
+        text: str,
+    ) -> None:
+        self._space = space
+        self._parts = parts
+        self._product = product
+        self._layout = layout
+        self._text = text
+        self._matvecs = 0
+
+    @property
+    def parts(self) -> tuple[Operator, ...]:
+        """The operators that it is made of."""
+        return self._parts
+
+    @property
+    def layout(self) -> Layout | None:
+        """Names and shapes of the parameters that vectors run over; ``None`` where these are not known."""
+        return self._layout
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(P, P)."""
+        return self._space.size, self._space.size
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the vectors."""
+        return self._space.dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where the vectors live."""
+        return self._space.device
+
+    @property
+    def space(self) -> VectorSpace:
+        """The space that it acts on."""
+        return self._space
+
+    @property
+    def matvecs(self) -> int:
+        """Products so far, a block of k vectors counting k."""
+        return self._matvecs
+
+    @property
+    def provenance(self) -> Provenance | None:
+        """How products with the parts are computed, their engines joined.
+
+        ``None`` where nothing is known of a part, or parts differ in more than the engine.
+        """
+        known = [part.provenance for part in self._parts]
+        first = known[0]
+        if first is None:
+            return None
+        engines = dict.fromkeys(each.engine for each in known if each is not None and each.engine is not None)
+        joint = replace(first, engine=" + ".join(engines) or None)
+        alike = all(each is not None and replace(each, engine=joint.engine) == joint for each in known)
+        return joint if alike else None
+
+    def __matmul__(self, vectors: Tensor) -> Tensor:
+        """Multiply a vector (P,) or a block (P, k), columns being vectors."""
+        product = checked_product(self, vectors, self._columns)
+        self._matvecs += 1 if vectors.ndim == 1 else vectors.shape[1]
+        return product
+
+    def dense(self, *, limit: int = 20_000) -> Float[Tensor, "p p"]:
+        """Return the whole matrix, see :func:`thalweg.dense`."""
+        return dense(self, limit=limit)
+
+    def __repr__(self) -> str:
+        return self._text
+
+    def _columns(self, block: Tensor) -> Tensor:
+        # In one layout, so that the same vectors give the same bits whatever layout they came in.
+        return _contiguous(self._product(_contiguous(block)))
+
+
+def require_operator(operator: Any, name: str = "operator") -> None:
+    """Refuse what is no operator.
+
+    Raises:
+        ArgumentError: If it lacks what every operator has.
+    """
+    if not isinstance(operator, Operator):
+        raise ArgumentError(
+            f"{name}: expected an operator, got {type(operator).__name__}. Wrap a function that multiplies a vector "
+            "in FunctionOperator."
+        )
+
+
+def layout_of(operator: Operator) -> Layout | None:
+    """Return names and shapes of the parameters that an operator's vectors run over, or ``None``."""
+    if isinstance(operator, Composite):
+        return operator.layout
+    landscape = getattr(operator, "landscape", None)
+    return landscape.layout if isinstance(landscape, Landscape) else None
+
+
+def _contiguous(block: Tensor) -> Tensor:
+    return block.mT.contiguous().mT

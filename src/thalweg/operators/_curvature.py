@@ -1,0 +1,238 @@
+"""A curvature matrix of a landscape, known by its products."""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from thalweg.errors import ArgumentError, MemoryBudgetError, MemoryBudgetWarning
+from thalweg.estimate import Provenance
+from thalweg.landscape import Landscape
+from thalweg.memory import free_bytes, ran_out
+from thalweg.operators._form import Form
+from thalweg.operators._operator import checked_product, dense
+from thalweg.operators.engines import (
+    Choice,
+    DoubleBackward,
+    Engine,
+    FiniteDifferences,
+    ForwardOverReverse,
+    Plan,
+    choose,
+    first_batch,
+    halved,
+    plan,
+)
+from thalweg.vectors import VectorSpace
+
+EngineName = Literal["auto", "double-backward", "forward-over-reverse", "finite-differences"]
+Correction = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Way:
+    """How products are to be computed: the arguments that all matrices share.
+
+    Attributes:
+        engine: One of the engines, or "auto".
+        memory: Bytes that products may hold beyond the landscape, or "auto" for half of what is free at the first.
+        keep: Whether graphs are kept for later products while the memory lasts.
+    """
+
+    engine: EngineName = "auto"
+    memory: int | Literal["auto"] = "auto"
+    keep: bool = True
+
+    def __post_init__(self) -> None:
+        names = ("auto", "double-backward", "forward-over-reverse", "finite-differences")
+        if self.engine not in names:
+            raise ArgumentError(f"engine: expected one of {', '.join(map(repr, names))}, got {self.engine!r}.")
+        memory = self.memory
+        if memory != "auto" and (isinstance(memory, bool) or not isinstance(memory, int) or memory < 0):
+            raise ArgumentError(f"memory: expected 'auto' or a number of bytes, got {memory!r}.")
+
+
+class Curvature:
+    """A curvature matrix; made by :func:`hessian`, :func:`ggn`, :func:`fisher` and their kind.
+
+    Args:
+        kind: The matrix's name.
+        landscape: Where it is taken.
+        form: What it is made of.
+        way: How to multiply.
+        correction: ``correction(vectors, product)``, what is still missing from the form's product.
+    """
+
+    def __init__(
+        self, kind: str, landscape: Landscape, form: Form, way: Way, correction: Correction | None = None
+    ) -> None:
+        if way.engine == "finite-differences" and kind != "hessian":
+            raise ArgumentError(
+                f"engine: expected an exact one for the {kind}, got 'finite-differences', which differences gradients "
+                "and so knows the Hessian alone."
+            )
+        self._kind, self._landscape, self._form, self._way = kind, landscape, form, way
+        self._correction = correction
+        self._pieces: Landscape | None = None
+        self._shrunk = False
+        self._plan: Plan | None = None
+        self._engines = dict[str, Engine]()
+        self._choices = dict[str, Choice]()
+        self._matvecs = 0
+
+    @property
+    def kind(self) -> str:
+        """The name of the matrix."""
+        return self._kind
+
+    @property
+    def landscape(self) -> Landscape:
+        """The landscape that it belongs to."""
+        return self._landscape
+
+    @property
+    def engine(self) -> str:
+        """The way that products are computed, and with "auto" why; "auto" before the first product."""
+        if self._way.engine != "auto":
+            return self._way.engine
+        return "; ".join(f"{c.name} for {what} ({c.reason})" for what, c in self._choices.items()) or "auto"
+
+    @property
+    def microbatch(self) -> int | None:
+        """Samples a pass, once the first product has chosen; ``None`` for the landscape's own batches."""
+        return (self._pieces or self._landscape).microbatch
+
+    @property
+    def error(self) -> float | None:
+        """Relative error of the last product by finite differences; ``None`` for the exact engines."""
+        engine = self._engines.get("finite-differences")
+        return engine.error if isinstance(engine, FiniteDifferences) else None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(P, P)."""
+        return self._landscape.size, self._landscape.size
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the vectors."""
+        return self._landscape.space.dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where the vectors live."""
+        return self._landscape.space.device
+
+    @property
+    def space(self) -> VectorSpace:
+        """The space that it acts on."""
+        return self._landscape.space
+
+    @property
+    def matvecs(self) -> int:
+        """Products so far, a block of k vectors counting k."""
+        return self._matvecs
+
+    @property
+    def provenance(self) -> Provenance:
+        """How products are computed."""
+        return (self._pieces or self._landscape).provenance(self.engine)
+
+    def __matmul__(self, vectors: Tensor) -> Tensor:
+        """Multiply a vector (P,) or a block (P, k), columns being vectors."""
+        product = checked_product(self, vectors, self._product)
+        self._matvecs += 1 if vectors.ndim == 1 else vectors.shape[1]
+        return product
+
+    def dense(self, *, limit: int = 20_000) -> Float[Tensor, "p p"]:
+        """Return the whole matrix, see :func:`thalweg.dense`."""
+        return dense(self, limit=limit)
+
+    def __repr__(self) -> str:
+        return f"{self._kind} of {self._landscape!r}, {self.engine}"
+
+    # ------------------------------------------------------------------ products
+
+    def _product(self, block: Tensor) -> Tensor:
+        while True:
+            try:
+                product = self._engine_for(block).product(block)
+                break
+            except RuntimeError as error:
+                if not ran_out(error):
+                    raise
+                self._shrink(error)
+        return product if self._correction is None else self._correction(block, product)
+
+    def _engine_for(self, block: Tensor) -> Engine:
+        if self._way.engine != "auto":
+            return self._engine(self._way.engine)
+        what = "single vectors" if block.shape[1] == 1 else "blocks"
+        if what not in self._choices:
+            self._choices[what] = self._choose(block)
+        return self._engine(self._choices[what].name)
+
+    def _engine(self, name: str) -> Engine:
+        method, _, batched = name.partition(", ")
+        if method not in self._engines:
+            self._engines[method] = self._made(name, self._passes())
+        engine = self._engines[method]
+        if isinstance(engine, DoubleBackward) and batched:
+            # One set of graphs serves single vectors and blocks.
+            engine.batched = True
+        return engine
+
+    def _made(self, name: str, landscape: Landscape) -> Engine:
+        if name == "finite-differences":
+            return FiniteDifferences(landscape)
+        if name.startswith("forward-over-reverse"):
+            return ForwardOverReverse(landscape, self._form)
+        room = self._planned().room if self._way.keep else 0
+        return DoubleBackward(landscape, self._form, room=room, batched=name.endswith("batched"))
+
+    def _planned(self) -> Plan:
+        if self._plan is None:
+            memory = self._way.memory
+            budget = free_bytes(self.device) // 2 if memory == "auto" else memory
+            self._plan = plan(self._landscape, self._form, budget)
+        return self._plan
+
+    def _passes(self) -> Landscape:
+        """The landscape in the micro-batches that fit."""
+        if self._pieces is None:
+            # Differences of gradients hold no graphs, and are for models that have none of this kind.
+            size = None if self._way.engine == "finite-differences" else self._planned().microbatch
+            self._pieces = self._landscape if size is None else self._landscape.in_pieces(size)
+        return self._pieces
+
+    def _choose(self, block: Tensor) -> Choice:
+        single = block.shape[1] == 1
+        if single and self._way.keep and self._planned().whole:
+            return Choice("double-backward", "all graphs are kept, so that it has the fewest operations")
+        names = ["double-backward", *(() if single else ["double-backward, batched"]), "forward-over-reverse"]
+        trial = first_batch(self._passes())
+        return choose({name: self._made(name, trial).product for name in names}, block)
+
+    def _shrink(self, error: RuntimeError) -> None:
+        """Go on with micro-batches of half the size."""
+        size = halved(self._pieces or self._landscape)
+        if size is None:
+            raise MemoryBudgetError(
+                f"memory: ran out of it on {self.device} in a pass that cannot be cut further. Select fewer "
+                "parameters, or take a device that has more."
+            ) from error
+        if not self._shrunk:
+            warnings.warn(
+                f"Memory ran out: products go on with {size} samples a pass, or fewer if need be.",
+                MemoryBudgetWarning,
+                stacklevel=5,
+            )
+        self._shrunk = True
+        self._engines.clear()
+        self._pieces = self._landscape.in_pieces(size)
+        if self._plan is not None:
+            self._plan = replace(self._plan, room=self._plan.room // 2, whole=False)

@@ -1,0 +1,92 @@
+"""Which engine is fastest here? A trial on the user's own model and block, each candidate held against the others."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from thalweg.errors import DeterminismError, DifferentiationError
+from thalweg.memory import ran_out
+
+# A candidate has to be faster by this before it displaces the one before it: the same choice in every run.
+_MARGIN = 0.95
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The engine that was kept, and why.
+
+    Attributes:
+        name: Of the candidate.
+        reason: In words, with the ratios of times.
+    """
+
+    name: str
+    reason: str
+
+
+def choose(
+    candidates: Mapping[str, Callable[[Tensor], Tensor]],
+    block: Tensor,
+    *,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Choice:
+    """Run every candidate on a block and keep the fastest that agrees with the first, which is trusted.
+
+    Each runs once to warm up and once against the clock; one that cannot differentiate the model, or does not
+    fit into memory, drops out.
+
+    Args:
+        candidates: Functions that multiply with the same matrix, by name, the safest first.
+        block: What they are tried on.
+        clock: Seconds.
+
+    Raises:
+        DeterminismError: If a candidate does not repeat itself.
+    """
+    trusted: Tensor | None = None
+    seconds, dropped = dict[str, float](), list[str]()
+    for name, product in candidates.items():
+        try:
+            found = product(block)
+            _wait(block.device)
+            started = clock()
+            again = product(block)
+            _wait(block.device)
+            elapsed = clock() - started
+        except (DifferentiationError, RuntimeError) as error:
+            if trusted is None or not (isinstance(error, DifferentiationError) or ran_out(error)):
+                raise
+            dropped.append(f"{name} failed ({type(error).__name__})")
+            continue
+        if not _agree(again, found):
+            raise DeterminismError(
+                f"product: expected the same product of the same vectors, but two by {name} differ by more than "
+                "rounding: a kernel of the model is not deterministic. See torch.use_deterministic_algorithms."
+            )
+        if trusted is None:
+            trusted = found
+        elif not _agree(found, trusted):
+            dropped.append(f"{name} disagrees")
+            continue
+        seconds[name] = elapsed
+    best = next(iter(seconds))
+    for name, elapsed in seconds.items():
+        if elapsed < _MARGIN * seconds[best]:
+            best = name
+    others = [f"{elapsed / seconds[best]:.2g}x the time by {name}" for name, elapsed in seconds.items() if name != best]
+    return Choice(best, "; ".join(["fastest in a trial", *others, *dropped]))
+
+
+def _agree(found: Tensor, trusted: Tensor) -> bool:
+    # Rounding in a deep network is far above the unit; a wrong formula is far above this.
+    tolerance = torch.finfo(trusted.dtype).eps ** 0.5
+    gap = torch.linalg.vector_norm(found - trusted, dim=0)
+    return bool((gap <= tolerance * torch.linalg.vector_norm(trusted, dim=0)).all())
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

@@ -1,0 +1,122 @@
+"""How large may a micro-batch be, and how many graphs may stay? An estimate before the memory is taken."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from thalweg.errors import MemoryBudgetError
+from thalweg.landscape import Landscape
+from thalweg.landscape._batches import Batch, split, tensors_of
+from thalweg.operators._form import Form
+from thalweg.operators.engines._elementary import elementary
+from thalweg.operators.engines._explained import require_second_derivatives
+from thalweg.operators.engines._graphs import linearise
+from thalweg.operators.engines._memory import held_bytes
+
+# What goes backward through a graph, in units of what the graph holds.
+_PASSING = 1.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What products will take.
+
+    Attributes:
+        microbatch: Samples a pass; ``None`` for the landscape's own batches.
+        room: Bytes for kept graphs.
+        whole: Whether all graphs fit into the room.
+    """
+
+    microbatch: int | None
+    room: int
+    whole: bool
+
+
+def plan(landscape: Landscape, form: Form, budget: int) -> Plan:
+    """Measure the graphs of one and of two samples, and choose what fits; where batches cannot be cut, of the first.
+
+    Cost: two linearisations of so many samples, each about a gradient's.
+
+    Args:
+        landscape: Where to differentiate.
+        form: What will be multiplied with.
+        budget: Bytes that products may hold beyond the landscape.
+
+    Raises:
+        MemoryBudgetError: If the budget does not hold one sample, or a batch that cannot be cut.
+    """
+    space = landscape.space
+    vectors = 2 * space.local_size * torch.finfo(space.dtype).bits // 8
+    with landscape.reading():
+        batch = next(iter(landscape.batches()))[1]
+        longest = length(batch)
+        if cuttable(landscape, batch):
+            one = _held(landscape, form, next(split(batch, 1)))
+            two = _held(landscape, form, next(split(batch, 2))) if longest > 1 else 2 * one
+            each, unit, what = float(max(two - one, 1)), 1, "one sample"
+        else:
+            one = _held(landscape, form, batch)
+            each, unit, what = one / longest, longest, f"the batch, whose {longest} samples are one"
+    # What has the size of the parameters is there once, however many samples.
+    fixed = max(one - each * unit, 0)
+
+    def passing(samples: int) -> int:
+        return math.ceil((1 + _PASSING) * (fixed + each * samples)) + vectors
+
+    if passing(unit) > budget:
+        raise MemoryBudgetError(
+            f"memory: expected room for the graph of {what} and what passes through it, about {passing(unit):,} bytes, "
+            f"got {budget:,}. Raise it, or select fewer parameters."
+        )
+    if passing(longest) > budget:
+        fits = int(((budget - vectors) / (1 + _PASSING) - fixed) / each)
+        return Plan(max(1, min(longest - 1, fits)), 0, whole=False)
+    room = budget - passing(longest)
+    graphs = fixed * math.ceil(landscape.count / longest) + each * landscape.count
+    return Plan(None, room, whole=graphs <= room)
+
+
+def cuttable(landscape: Landscape, batch: Batch) -> bool:
+    """Whether a batch may be cut into micro-batches without changing the landscape.
+
+    Args:
+        landscape: Whose mode and objective may forbid it.
+        batch: Whose tensors must share their first axis.
+    """
+    lengths = {len(tensor) if tensor.ndim else 0 for tensor in tensors_of(batch)}
+    return landscape.mode == "eval" and landscape.objective.splits and len(lengths) == 1
+
+
+def length(batch: Batch) -> int:
+    """Return the length of the first axis of a batch."""
+    return next((len(tensor) for tensor in tensors_of(batch) if tensor.ndim), 1)
+
+
+def halved(landscape: Landscape) -> int | None:
+    """Return half of the samples in the first micro-batch, ``None`` if it cannot be cut.
+
+    Args:
+        landscape: Any.
+    """
+    with landscape.reading():
+        batch = next(iter(landscape.batches()))[1]
+    size = length(batch)
+    return size // 2 if size > 1 and cuttable(landscape, batch) else None
+
+
+def first_batch(landscape: Landscape) -> Landscape:
+    """Return the landscape on its first micro-batch alone, with the weight of all.
+
+    Args:
+        landscape: Any.
+    """
+    with landscape.reading():
+        return landscape.seen_as(landscape.objective, [next(iter(landscape.batches()))[1]])
+
+
+def _held(landscape: Landscape, form: Form, batch: Batch) -> int:
+    with elementary(), held_bytes(landscape) as held:
+        graph = linearise(form, landscape, batch)
+    require_second_derivatives(graph.values)
+    return held.total

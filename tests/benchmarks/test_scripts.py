@@ -1,0 +1,133 @@
+"""The scripts load, explain themselves, and draw the right conclusions; what they measure is no test's business."""
+
+import itertools
+import json
+import sys
+
+import pytest
+import torch
+
+from tests.benchmarks.conftest import FOLDER
+
+SCRIPTS = sorted(path.stem for path in FOLDER.glob("[a-z]*.py"))
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_help(load, name, monkeypatch, capsys):
+    script = load(name)
+    monkeypatch.setattr(sys, "argv", [f"{name}.py", "--help"])
+    with pytest.raises(SystemExit) as ended:
+        script.main()
+    assert ended.value.code == 0
+    said = capsys.readouterr().out
+    assert "--quick" in said
+    assert "--json" in said
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_no_accelerator(load, monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(sys, "argv", ["accelerator.py", "--json", str(tmp_path / "records.json")])
+    load("accelerator").main()
+    assert capsys.readouterr().out == "no CUDA device\n"
+    content = json.loads((tmp_path / "records.json").read_text())
+    assert content["records"] == []
+    assert content["environment"]["device"] is None
+
+
+def test_the_processor_runs_the_quick_form_alone(load, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["accelerator.py", "--device", "cpu"])
+    with pytest.raises(SystemExit):
+        load("accelerator").main()
+    assert "--device cpu: expected --quick too" in capsys.readouterr().err
+
+
+def figure(load, name, units, error=1e-6, *, role="peer", width=1, blocks=True, forced=False, matrix="H"):
+    contestant = load("_contestants").Contestant(name, role, matrix, print, blocks, forced)
+    return load("products").Figure(contestant, width, units, error)
+
+
+def ratios(load, figures):
+    return {(r.case, r.metric): (r.value, r.unit) for r in load("products").compared("net", figures)}
+
+
+def test_a_wrong_answer_does_not_compete(load):
+    auto = load("_contestants").AUTO
+    figures = [
+        figure(load, auto, 2.0, role="ours"),
+        figure(load, "wrong", 1.0, error=1e-2),
+        figure(load, "right", 4.0),
+        figure(load, "slow", 5.0),
+        figure(load, "double", 1.6, role="ours", forced=True),
+        figure(load, "wrong engine", 0.1, error=1.0, role="ours", forced=True),
+    ]
+    assert ratios(load, figures) == {
+        ("net, H, single", "time over best peer"): (0.5, "of right"),
+        ("net, H, single", "time over best engine"): (1.25, "of double"),
+    }
+    assert ratios(load, [figure(load, auto, 2.0, 1.0, role="ours"), figure(load, "right", 4.0)]) == {}
+
+
+def test_peers_without_blocks_compete_vector_by_vector(load):
+    auto = load("_contestants").AUTO
+    figures = [
+        figure(load, auto, 1.0, role="ours", width=8),
+        figure(load, "one by one", 2.0, blocks=False),
+        figure(load, "in blocks", 1.0),
+        figure(load, "in blocks", 2.5, width=8),
+        figure(load, "other matrix", 0.1, matrix="G", width=8),
+    ]
+    assert ratios(load, figures) == {("net, H, block of 8", "time over best peer"): (0.5, "of one by one")}
+
+
+def test_covariance_is_held_against_gauss_newton(load):
+    auto = load("_contestants").AUTO
+    figures = [figure(load, auto, units, role="ours", matrix=matrix) for matrix, units in (("G", 2.0), ("Σ", 3.0))]
+    assert ratios(load, figures) == {("net, Σ, single", "time over G's"): (1.5, f"of G by {auto}")}
+
+
+def test_summary(load):
+    record = load("_records").Record
+    compared = [
+        record(case, "thalweg", "ours", metric, value, "", error)
+        for case, metric, value, error in (
+            ("a, H, single", "time over best peer", 0.5, 1e-7),
+            ("b, H, single", "time over best peer", 0.7, 1e-6),
+            ("b, H, block of 8", "time over best peer", 1.5, 1e-5),
+            ("b, H, single", "time over best engine", 9.0, 1.0),
+        )
+    ]
+    found = {(r.case, r.metric): (r.value, r.error) for r in load("products").summary(compared)}
+    assert found[("all single vectors", "median ratio")] == (pytest.approx(0.6), 1e-6)
+    assert found[("all single vectors", "maximum ratio")] == (0.7, 1e-6)
+    assert found[("all blocks", "maximum ratio")] == (1.5, 1e-5)
+    assert found[("all", "median ratio")] == (0.7, 1e-5)
+    assert len(found) == 6
+
+
+def test_table(load):
+    figures = [figure(load, "peer", 2.345), figure(load, "peer", 1.0, error=0.5, width=8)]
+    text = load("products").table(["net"], {"net": figures}, {"net": {"Hv": 1.5}})
+    assert text.splitlines() == [
+        "| in gradients, a vector | net |",
+        "| --- | --- |",
+        "| Hv, single: peer | 2.35 |",
+        "| Hv, block of 8: peer | 1.00 ✗ 5e-01 |",
+        "| Hv: arithmetic | 1.50 |",
+    ]
+
+
+def test_networks_grow_at_a_fixed_ratio(load):
+    sweep = load("scale").sweeps(quick=True)[-1]
+    parameters = [sum((a + 1) * b for a, b in itertools.pairwise(sizes)) for sizes in map(sweep.sizes, sweep.knobs)]
+    assert parameters == pytest.approx([1e4, 1e5, 1e6], rel=0.15)
+
+
+@pytest.mark.slow
+def test_a_measurement_in_its_own_process(load):
+    measure = load("_memory").measure
+    found = measure([64, 256, 10], batch=2048, engine="double-backward")
+    assert found["parameters"] == 65 * 256 + 257 * 10
+    # The kept graph has the hidden units before and after the activation, and their gradient.
+    assert found["memory"] > 2048 * 256 * 4
+    assert found["product"] > 0
+    assert "engine: expected one of" in measure([4, 3], batch=2, engine="none")
