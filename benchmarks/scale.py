@@ -49,17 +49,17 @@ class Sweep:
 
 
 def sweeps(quick: bool) -> list[Sweep]:
-    """Return what grows; the last sweep goes as far as the memory does."""
-    widths = [128, 256, 512] if quick else [128, 256, 512, 1024, 2048, 4096]
+    """Return what grows; the last sweep goes as far as the memory does. The quick form leaves out the first."""
     depths = [4, 8, 16] if quick else [2, 4, 8, 16, 32, 64]
     batches = [256, 512, 1024] if quick else [64, 256, 1024, 4096, 16384]
-    most = 3e6 if quick else min(1e9, free_bytes(torch.device("cpu")) / (4 * VECTORS))
-    return [
-        Sweep("width", lambda w: [w, w, w, w, 10], lambda _: 256, widths, by_knob=True),
+    most = 1e7 if quick else min(1e9, free_bytes(torch.device("cpu")) / (4 * VECTORS))
+    found = [
+        Sweep("width", lambda w: [w, w, w, w, 10], lambda _: 256, [128, 256, 512, 1024, 2048, 4096], by_knob=True),
         Sweep("depth", lambda d: [256] * (d + 1) + [10], lambda _: 256, depths, by_knob=True),
         Sweep("batch", lambda _: [256, 256, 256, 10], lambda b: b, batches, by_knob=True),
         Sweep("parameters", _proportioned, lambda _: 64, list(_grown(most, 1 if quick else 2)), by_knob=False),
     ]
+    return found[1:] if quick else found
 
 
 def followed(sweep: Sweep, repeats: int) -> list[Record]:

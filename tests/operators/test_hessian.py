@@ -14,6 +14,7 @@ from thalweg.errors import ArgumentError
 from thalweg.memory import free_bytes
 from thalweg.operators._form import SecondDerivative
 from thalweg.operators.engines import DoubleBackward
+from thalweg.operators.engines._elementary import elementary
 from thalweg.operators.engines._graphs import linearise
 from thalweg.operators.engines._memory import held_bytes
 
@@ -30,7 +31,7 @@ def form_of(landscape: tw.Landscape) -> SecondDerivative:
 
 def one_graph(landscape: tw.Landscape) -> int:
     """Bytes that the first graph holds."""
-    with landscape.reading(), held_bytes(landscape) as held:
+    with landscape.reading(), elementary(), held_bytes(landscape) as held:
         linearise(form_of(landscape), landscape, next(landscape.batches())[1])
     return held.total
 

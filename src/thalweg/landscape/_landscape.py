@@ -5,7 +5,7 @@ import functools
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Literal
 
 import torch
@@ -19,6 +19,7 @@ from thalweg.landscape._batches import Batch, map_tensors, split
 from thalweg.landscape._checks import compare, named_once, refuse_dropout, refuse_writes, require_iterable
 from thalweg.landscape._evaluation import Evaluation
 from thalweg.landscape._gradients import finite, gradients_of, require_finite_gradient
+from thalweg.landscape._held import held
 from thalweg.landscape._parameters import Layout, Selection, select
 from thalweg.landscape._program import Outputs, Program, Terms, run, terms_of
 from thalweg.landscape._require import require_vector
@@ -262,7 +263,7 @@ class Landscape:
             ArgumentError: If ``theta`` does not fit.
             NonFiniteError: If the loss or gradient of a batch is not finite.
         """
-        with self.reading():
+        with self.reading(theta):
             total, flat = 0.0, torch.zeros_like(self._theta)
             leaves = self.leaves(theta)
             for index, batch in self.batches():
@@ -318,14 +319,26 @@ class Landscape:
     # ------------------------------------------------------------------ what operators build on
 
     @contextmanager
-    def reading(self) -> Iterator[None]:
-        """Hold the model in this landscape's mode, gradients on, everything restored at the end."""
+    def reading(self, theta: Float[Tensor, " p"] | None = None) -> Iterator[None]:
+        """Hold the model in this landscape's mode and at θ, gradients on, everything restored at the end.
+
+        The point, the landscape's own by default, is where parts of the model are that backward passes run again, as
+        gradient checkpointing does.
+
+        Raises:
+            ArgumentError: If ``theta`` does not fit.
+        """
         with (
             untouched(self.model, training=self._mode == "train"),
             torch.inference_mode(mode=False),
             torch.enable_grad(),
+            self.held(self.leaves(theta)),
         ):
             yield
+
+    def held(self, leaves: list[Tensor]) -> AbstractContextManager[None]:
+        """Put leaves in the place of the model's parameters, for backward passes that run parts of it again."""
+        return held(self.model, self._tensors(leaves))
 
     def batches(self) -> Iterator[tuple[int, Batch]]:
         """Yield (index of the batch, micro-batch) on the landscape's device; use inside :meth:`reading`.
@@ -370,11 +383,8 @@ class Landscape:
 
     def outputs(self, leaves: list[Tensor], batch: Batch) -> Outputs:
         """Run the model on one batch with the given parameters; use inside :meth:`reading`."""
-        # In train mode batch norm writes into its running statistics: it gets copies to write into.
-        buffers = self.buffers if self._mode == "train" else self._buffers
-        tensors = {**self._fixed, **buffers, **dict(zip(self._layout.names, leaves, strict=True))}
         with self._casting():
-            return run(self._program, tensors, batch)
+            return run(self._program, self._tensors(leaves), batch)
 
     def terms(self, leaves: list[Tensor], batch: Batch, *, metrics: bool = False) -> Terms:
         """Evaluate the terms of one batch with the given parameters; use inside :meth:`reading`."""
@@ -397,6 +407,11 @@ class Landscape:
         changed = {"_program": Program(self.model, objective), "_data": data, "_microbatch": None, "_batch_count": None}
         vars(other).update(changed)
         return other
+
+    def _tensors(self, leaves: list[Tensor]) -> dict[str, Tensor]:
+        # In train mode batch norm writes into its running statistics: it gets copies to write into.
+        buffers = self.buffers if self._mode == "train" else self._buffers
+        return {**self._fixed, **buffers, **dict(zip(self._layout.names, leaves, strict=True))}
 
     def _casting(self) -> torch.autocast:
         kind = self._space.device.type

@@ -32,6 +32,7 @@ def elementary() -> Iterator[None]:
     batch, instance norm        cuDNN's gradient has no forward           PyTorch's own kernels, in the type of
                                 derivative; in bfloat16 with wider         the statistics
                                 statistics the tangent is of their type
+    batch norm in eval mode     slow to differentiate twice               a scale and a shift
     ==========================  =======================================  ========================================
 
     Only calls from Python are seen, not those inside TorchScript. The choice of kernels is the process's, as
@@ -135,10 +136,25 @@ def _by_own_kernels(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def _batch_norm(input: Tensor, running_mean: Tensor | None, *rest: Any, **options: Any) -> Tensor:  # noqa: A002
-    kind = input.dtype if running_mean is None else torch.promote_types(input.dtype, running_mean.dtype)
-    wide = _by_own_kernels(functional.batch_norm)(input.to(kind), running_mean, *rest, **options)
-    return wide.to(input.dtype)  # type: ignore[no-any-return]  # a tensor
+def _batch_norm(
+    input: Tensor,  # noqa: A002
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    if training or running_mean is None or running_var is None:
+        kind = input.dtype if running_mean is None else torch.promote_types(input.dtype, running_mean.dtype)
+        kernel, wide = _by_own_kernels(functional.batch_norm), input.to(kind)
+        return kernel(wide, running_mean, running_var, weight, bias, training, momentum, eps).to(input.dtype)  # type: ignore[no-any-return]
+    scale = (running_var + eps).rsqrt()
+    scale = scale if weight is None else scale * weight
+    shift = -running_mean * scale if bias is None else bias - running_mean * scale
+    shape = (-1, *(1,) * (input.ndim - 2))
+    return (input * scale.view(shape) + shift.view(shape)).to(input.dtype)
 
 
 _IN_LIBRARIES = (functional.instance_norm, torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu)

@@ -51,5 +51,15 @@ def _refusing(value: Tensor) -> Iterator[str]:
         seen.add(node)
         stack.extend(following for following, _ in node.next_functions)
         function = getattr(node, "_forward_cls", None)
-        if function is not None and hasattr(function.backward, "__wrapped__"):
+        if function is not None and _marked(function.backward):
             yield str(function.__name__)
+
+
+def _marked(function: Any) -> bool:
+    """Whether a function is wrapped by torch's decorator, possibly among others."""
+    while function is not None:
+        code = getattr(function, "__code__", None)
+        if code is not None and code.co_qualname.startswith("once_differentiable."):
+            return True
+        function = getattr(function, "__wrapped__", None)
+    return False

@@ -1,6 +1,8 @@
 """Products by differentiating the gradient forward: no graph is kept, and the vectors of a block share one pass."""
 
+import importlib
 import re
+import warnings
 
 import torch
 from torch import Tensor
@@ -22,7 +24,7 @@ class ForwardOverReverse:
 
     The order is Pearlmutter's (1994). The tangents of all vectors of a block go through the model together, along
     with one pass of the values; a block of one vector goes alone, without the machinery. Where that cannot be
-    vectorised (gradient checkpointing, functions with derivatives of their own, gradients inside the loss), the
+    vectorised (gradient checkpointing, a model that leaves PyTorch on the way, gradients inside the loss), the
     vectors of blocks go one by one too, see ``vectorised``.
 
     A product costs about 4 passes of the model a vector, 1 more a block, and holds the graph of a micro-batch with its
@@ -47,6 +49,10 @@ class ForwardOverReverse:
         self._form = form
         self._chunk = chunk
         self._vectorised = True
+        with warnings.catch_warnings():
+            # What PyTorch loads for its forward mode compiles with what it has deprecated itself.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            importlib.import_module("torch._decomp.decompositions_for_jvp")
 
     @property
     def vectorised(self) -> bool:
@@ -99,7 +105,7 @@ def _explained(error: RuntimeError) -> Exception:
     if missing := _MISSING.search(text):
         who = f"{missing[1]} has none in PyTorch {torch.__version__}"
     elif "implement the jvp function" in text:
-        who = "a torch.autograd.Function of the model's own has no jvp"
+        who = "a torch.autograd.Function, of the model or of its gradient checkpointing, has no jvp"
     else:
         return explained(error)
     return DifferentiationError(

@@ -9,6 +9,7 @@ from thalweg.landscape import Landscape
 from thalweg.landscape._batches import Batch
 from thalweg.landscape._gradients import gradients_of
 from thalweg.operators._form import Congruence, Form, Leaves, SecondDerivative, Values
+from thalweg.operators.engines._convolution import linear_in_cotangents
 from thalweg.operators.engines._explained import explained
 
 Parts = Sequence[Tensor | None]
@@ -44,7 +45,8 @@ class JacobianGraph:
 
     def __init__(self, form: Congruence, leaves: Leaves, batch: Batch) -> None:
         self._leaves = leaves
-        self.values = form.values(leaves, batch)
+        with linear_in_cotangents():
+            self.values = form.values(leaves, batch)
         self._middle = form.middle(tuple(value.detach() for value in self.values), batch)
         self._places, self._values = _moving(self.values)
         self._duals = [torch.zeros_like(value).requires_grad_() for value in self._values]

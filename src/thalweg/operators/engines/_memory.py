@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -16,17 +16,21 @@ class Held:
 
     seen: set[int]
     total: int = 0
+    # An address says which storage it is only while no other can take its place.
+    alive: list[Tensor] = field(default_factory=list)
 
     def note(self, tensor: Tensor) -> Tensor:
         """Count the storage behind a saved tensor once.
 
         What is saved is an alias without a graph: a graph that held its own leaves here would never be freed.
         """
-        storage = tensor.untyped_storage()
+        alias = tensor.detach()
+        storage = alias.untyped_storage()
         if storage.data_ptr() not in self.seen:
             self.seen.add(storage.data_ptr())
             self.total += storage.nbytes()
-        return tensor.detach()
+            self.alive.append(alias)
+        return alias
 
 
 @contextmanager
@@ -35,3 +39,4 @@ def held_bytes(landscape: Landscape) -> Iterator[Held]:
     held = Held({tensor.untyped_storage().data_ptr() for tensor in landscape.tensors()})
     with torch.autograd.graph.saved_tensors_hooks(held.note, lambda tensor: tensor):
         yield held
+    held.alive.clear()

@@ -58,7 +58,8 @@ def _second_derivative(form: SecondDerivative, landscape: Landscape, batch: Batc
     with forward_ad.dual_level():
         duals = _duals(landscape.leaves(), tangents)
         # Formulas that are faster, and cannot be differentiated again, are taken where no graph is asked for.
-        parts = gradients_of(form.scalar(duals, batch), duals, create_graph=True)
+        with landscape.held(duals):
+            parts = gradients_of(form.scalar(duals, batch), duals, create_graph=True)
         moved = [None if part is None else _unpacked(part)[1] for part in parts]
     return [None if part is None else part.detach() for part in moved]
 
