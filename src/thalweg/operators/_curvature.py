@@ -183,22 +183,24 @@ class Curvature:
         engine = self._engines[method]
         if isinstance(engine, DoubleBackward) and batched:
             # One set of graphs serves single vectors and blocks.
-            engine.batched = True
+            engine.together = self._planned().together(method)
         return engine
 
     def _made(self, name: str, landscape: Landscape) -> Engine:
         if name == "finite-differences":
             return FiniteDifferences(landscape)
         if name.startswith("forward-over-reverse"):
-            return ForwardOverReverse(landscape, self._form)
+            return ForwardOverReverse(landscape, self._form, chunk=self._planned().together(name))
         room = self._planned().room if self._way.keep else 0
-        return DoubleBackward(landscape, self._form, room=room, batched=name.endswith("batched"))
+        together = self._planned().together("double-backward") if name.endswith("batched") else 1
+        return DoubleBackward(landscape, self._form, room=room, together=together)
 
     def _planned(self) -> Plan:
         if self._plan is None:
             memory = self._way.memory
             budget = free_bytes(self.device) // 2 if memory == "auto" else memory
-            self._plan = plan(self._landscape, self._form, budget)
+            method = "double-backward" if self._way.engine == "auto" else self._way.engine
+            self._plan = plan(self._landscape, self._form, budget, method)
         return self._plan
 
     def _passes(self) -> Landscape:
@@ -211,8 +213,10 @@ class Curvature:
 
     def _choose(self, block: Tensor) -> Choice:
         single = block.shape[1] == 1
-        if single and self._way.keep and self._planned().whole:
-            return Choice("double-backward", "all graphs are kept, so that it has the fewest operations")
+        if single and self._way.keep and self._planned().mostly_kept:
+            return Choice("double-backward", "graphs are kept, so that it has the fewest operations")
+        if not self._planned().spare:
+            return Choice("double-backward", "the other engines take more memory than there is")
         names = ["double-backward", *(() if single else ["double-backward, batched"]), "forward-over-reverse"]
         trial = first_batch(self._passes())
         return choose({name: self._made(name, trial).product for name in names}, block)
@@ -235,4 +239,5 @@ class Curvature:
         self._engines.clear()
         self._pieces = self._landscape.in_pieces(size)
         if self._plan is not None:
-            self._plan = replace(self._plan, room=self._plan.room // 2, whole=False)
+            # What was estimated was too little: keep less, too.
+            self._plan = replace(self._plan, room=self._plan.room // 2)

@@ -87,9 +87,7 @@ def test_an_operator_says_what_it_chose():
     op = tw.hessian(landscape)
     assert op.engine == "auto"
     op @ landscape.theta
-    assert op.engine == (
-        "double-backward for single vectors (all graphs are kept, so that it has the fewest operations)"
-    )
+    assert op.engine == ("double-backward for single vectors (graphs are kept, so that it has the fewest operations)")
     op @ landscape.space.randn(count=8)
     assert " for blocks (fastest in a trial; " in op.engine
     assert "forward-over-reverse" in op.engine

@@ -22,16 +22,16 @@ class DoubleBackward:
         landscape: Where to differentiate.
         form: What to multiply with.
         room: Bytes for kept graphs.
-        batched: Whether the vectors of a block go backward together, by vectorised derivatives, or in turn.
+        together: Vectors of a block that go backward together, by vectorised derivatives; 1 for one after the other.
     """
 
     name = "double-backward"
 
-    def __init__(self, landscape: Landscape, form: Form, *, room: int, batched: bool = False) -> None:
+    def __init__(self, landscape: Landscape, form: Form, *, room: int, together: int = 1) -> None:
         self._landscape = landscape
         self._form = form
         self._room = room
-        self.batched = batched
+        self.together = together
         self._kept: list[Graph] | None = None
         self._all_kept = False
 
@@ -54,9 +54,12 @@ class DoubleBackward:
 
     def _rows(self, graph: Graph, rows: Tensor) -> Tensor:
         layout = self._landscape.layout
-        if self.batched and len(rows) > 1:
-            parts = graph.apply(layout.stacked_views(rows), batched=True)
-            return layout.flatten_stacked(parts, rows)
+        if self.together > 1 and len(rows) > 1:
+            chunks = torch.split(rows, self.together)
+            stacked = [graph.apply(layout.stacked_views(chunk), batched=True) for chunk in chunks]
+            return torch.cat(
+                [layout.flatten_stacked(parts, chunk) for parts, chunk in zip(stacked, chunks, strict=True)]
+            )
         flat = torch.empty(rows.shape, dtype=rows.dtype, device=rows.device)
         for target, row in zip(flat, rows, strict=True):
             layout.flatten(graph.apply(layout.views(row.contiguous())), target, out=target)

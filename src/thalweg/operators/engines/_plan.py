@@ -14,8 +14,8 @@ from thalweg.operators.engines._explained import require_second_derivatives
 from thalweg.operators.engines._graphs import linearise
 from thalweg.operators.engines._memory import held_bytes
 
-# What goes backward through a graph, in units of what the graph holds.
-_PASSING = 1.0
+# What goes through a graph for one vector, in units of what the graph holds: cotangents, or tangents and cotangents.
+_PASSING = {"double-backward": 1.0, "forward-over-reverse": 2.0}
 
 
 @dataclass(frozen=True)
@@ -25,15 +25,32 @@ class Plan:
     Attributes:
         microbatch: Samples a pass; ``None`` for the landscape's own batches.
         room: Bytes for kept graphs.
-        whole: Whether all graphs fit into the room.
+        graph: Bytes of the graph of one pass.
+        graphs: Bytes of the graphs of all passes.
     """
 
     microbatch: int | None
     room: int
-    whole: bool
+    graph: int
+    graphs: int
+
+    @property
+    def mostly_kept(self) -> bool:
+        """Whether at least half of the graphs fit into the room."""
+        return self.graphs <= 2 * self.room
+
+    @property
+    def spare(self) -> bool:
+        """Whether other engines may be tried: with graphs of their own, and tangents on them."""
+        return self.room >= 4 * self.graph
+
+    def together(self, engine: str) -> int:
+        """Return how many vectors may go through a graph together."""
+        kept = self.graphs if engine == "double-backward" else 0
+        return 1 + int(max(self.room - kept, 0) / (_PASSING[engine] * max(self.graph, 1)))
 
 
-def plan(landscape: Landscape, form: Form, budget: int) -> Plan:
+def plan(landscape: Landscape, form: Form, budget: int, engine: str = "double-backward") -> Plan:
     """Measure the graphs of one and of two samples, and choose what fits; where batches cannot be cut, of the first.
 
     Cost: two linearisations of so many samples, each about a gradient's.
@@ -42,11 +59,14 @@ def plan(landscape: Landscape, form: Form, budget: int) -> Plan:
         landscape: Where to differentiate.
         form: What will be multiplied with.
         budget: Bytes that products may hold beyond the landscape.
+        engine: By which they are made.
 
     Raises:
         MemoryBudgetError: If the budget does not hold one sample, or a batch that cannot be cut.
     """
     space = landscape.space
+    # Allocators round up.
+    room_for_all = budget - budget // 16
     vectors = 2 * space.local_size * torch.finfo(space.dtype).bits // 8
     with landscape.reading():
         batch = next(iter(landscape.batches()))[1]
@@ -61,20 +81,26 @@ def plan(landscape: Landscape, form: Form, budget: int) -> Plan:
     # What has the size of the parameters is there once, however many samples.
     fixed = max(one - each * unit, 0)
 
-    def passing(samples: int) -> int:
-        return math.ceil((1 + _PASSING) * (fixed + each * samples)) + vectors
+    share = 1 + _PASSING[engine]
 
-    if passing(unit) > budget:
+    def passing(samples: int) -> int:
+        return math.ceil(share * (fixed + each * samples)) + vectors
+
+    if passing(unit) > room_for_all:
+        needed = passing(unit)
+        while needed - needed // 16 < passing(unit):
+            needed += 1
         raise MemoryBudgetError(
-            f"memory: expected room for the graph of {what} and what passes through it, about {passing(unit):,} bytes, "
+            f"memory: expected room for the graph of {what} and what passes through it, about {needed:,} bytes, "
             f"got {budget:,}. Raise it, or select fewer parameters."
         )
-    if passing(longest) > budget:
-        fits = int(((budget - vectors) / (1 + _PASSING) - fixed) / each)
-        return Plan(max(1, min(longest - 1, fits)), 0, whole=False)
-    room = budget - passing(longest)
-    graphs = fixed * math.ceil(landscape.count / longest) + each * landscape.count
-    return Plan(None, room, whole=graphs <= room)
+    if passing(longest) > room_for_all:
+        size = max(1, min(longest - 1, int(((room_for_all - vectors) / share - fixed) / each)))
+        room, microbatch = 0, size
+    else:
+        size, room, microbatch = longest, room_for_all - passing(longest), None
+    graphs = fixed * math.ceil(landscape.count / size) + each * landscape.count
+    return Plan(microbatch, room, math.ceil(fixed + each * size), math.ceil(graphs))
 
 
 def cuttable(landscape: Landscape, batch: Batch) -> bool:
