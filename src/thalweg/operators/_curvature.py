@@ -140,7 +140,11 @@ class Curvature:
     @property
     def provenance(self) -> Provenance:
         """How products are computed."""
-        return (self._pieces or self._landscape).provenance(self.engine)
+        # Without the reasons, which are measured times and never the same.
+        names = {what: choice.name for what, choice in self._choices.items()}
+        same = len(set(names.values())) == 1
+        chosen = next(iter(names.values())) if same else "; ".join(f"{name} for {what}" for what, name in names.items())
+        return (self._pieces or self._landscape).provenance(chosen if names else self.engine)
 
     def __matmul__(self, vectors: Tensor) -> Tensor:
         """Multiply a vector (P,) or a block (P, k), columns being vectors."""
