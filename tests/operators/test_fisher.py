@@ -158,8 +158,10 @@ def test_what_is_missing_is_named():
     ("options", "message"),
     [
         ({"kind": "true"}, r"kind: expected 'exact', 'monte-carlo' or 'empirical', got 'true'\."),
-        ({"draws": 0}, r"draws: expected at least 1, got 0\."),
-        ({"draws": True}, r"draws: expected at least 1, got True\."),
+        ({"draws": 0}, r"draws: expected a whole number of at least 1, got 0\."),
+        ({"draws": True}, r"draws: expected a whole number of at least 1, got True\."),
+        ({"draws": 1.5}, r"draws: expected a whole number of at least 1, got 1\.5\."),
+        ({"draws": 2}, r"draws, generator: expected neither with kind='exact', which draws nothing\."),
         ({"engine": "finite-differences"}, r"engine: expected an exact one for the fisher, got 'finite-differences'"),
     ],
 )

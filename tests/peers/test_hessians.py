@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import warnings
 
 import pytest
 import torch
@@ -148,7 +149,9 @@ def test_the_top_eigenvalue_of_pyhessian():
     matrix = tw.hessian(tw.Landscape(model, CROSS, [(inputs, targets)])).dense()
     largest = torch.linalg.eigvalsh(matrix)
     strongest = float(largest[largest.abs().argmax()])
-    with pytest.warns(UserWarning, match="create_graph=True"):
+    with warnings.catch_warnings():
+        # PyTorch says this once in a process.
+        warnings.filterwarnings("ignore", message=".*create_graph=True", category=UserWarning)
         measured = peer.hessian(model, nn.CrossEntropyLoss(), data=(inputs, targets), cuda=False)
     values, _ = measured.eigenvalues(maxIter=2000, tol=1e-10)
     assert values[0] == pytest.approx(strongest, rel=1e-4)

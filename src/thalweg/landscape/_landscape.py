@@ -182,6 +182,12 @@ class Landscape:
         return self._space
 
     @property
+    def precision(self) -> float:
+        """The unit roundoff of the coarsest type that products are computed in."""
+        kinds = [*self._kinds, *(() if self._autocast is None else (self._autocast,))]
+        return max(float(torch.finfo(kind).eps) for kind in kinds)
+
+    @property
     def layout(self) -> Layout:
         """Names and shapes of the selected parameters."""
         return self._layout

@@ -56,9 +56,9 @@ def gradient_covariance(
     require_items(landscape, "gradient covariance")
     mean: list[Tensor] = []
 
-    def centred(vectors: Tensor, product: Tensor) -> Tensor:
+    def centred(vectors: Tensor, product: Tensor, passes: Landscape) -> Tensor:
         if not mean:
-            mean.append(landscape.gradient())
+            mean.append(passes.gradient())
         # In the layout of the product: each column contiguous.
         return product.mT.addr_(landscape.space.dots(vectors, mean[0]), mean[0], alpha=-1).mT
 

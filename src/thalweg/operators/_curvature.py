@@ -1,5 +1,6 @@
 """A curvature matrix of a landscape, known by its products."""
 
+import functools
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -30,7 +31,7 @@ from thalweg.operators.engines import (
 from thalweg.vectors import VectorSpace
 
 EngineName = Literal["auto", "double-backward", "forward-over-reverse", "finite-differences"]
-Correction = Callable[[Tensor, Tensor], Tensor]
+Correction = Callable[[Tensor, Tensor, Landscape], Tensor]
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,13 @@ class Way:
         if self.engine not in names:
             raise ArgumentError(f"engine: expected one of {', '.join(map(repr, names))}, got {self.engine!r}.")
         memory = self.memory
+        if not isinstance(self.keep, bool):
+            raise ArgumentError(f"keep: expected True or False, got {self.keep!r}.")
+        if memory != "auto" and self.engine == "finite-differences":
+            raise ArgumentError(
+                "memory: expected 'auto' with engine='finite-differences', which keeps nothing; to make its passes "
+                "smaller, give the landscape a microbatch."
+            )
         if memory != "auto" and (isinstance(memory, bool) or not isinstance(memory, int) or memory < 0):
             raise ArgumentError(f"memory: expected 'auto' or a number of bytes, got {memory!r}.")
 
@@ -64,7 +72,8 @@ class Curvature:
         landscape: Where it is taken.
         form: What it is made of.
         way: How to multiply.
-        correction: ``correction(vectors, product)``, what is still missing from the form's product.
+        correction: ``correction(vectors, product, passes)``, what is still missing from the form's product; ``passes``
+            is the landscape in the micro-batches that fit.
     """
 
     def __init__(
@@ -165,12 +174,11 @@ class Curvature:
         while True:
             try:
                 product = self._engine_for(block).product(block)
-                break
+                return product if self._correction is None else self._correction(block, product, self._passes())
             except RuntimeError as error:
                 if not ran_out(error):
                     raise
                 self._shrink(error)
-        return product if self._correction is None else self._correction(block, product)
 
     def _engine_for(self, block: Tensor) -> Engine:
         if self._way.engine != "auto":
@@ -187,16 +195,19 @@ class Curvature:
         engine = self._engines[method]
         if isinstance(engine, DoubleBackward) and batched:
             # One set of graphs serves single vectors and blocks.
-            engine.together = self._planned().together(method)
+            engine.together = self._planned().together(method, keep=self._way.keep)
         return engine
 
     def _made(self, name: str, landscape: Landscape) -> Engine:
         if name == "finite-differences":
             return FiniteDifferences(landscape)
         if name.startswith("forward-over-reverse"):
-            return ForwardOverReverse(landscape, self._form, chunk=self._planned().together(name))
+            keep = self._way.keep and self._way.engine == "auto"
+            return ForwardOverReverse(landscape, self._form, chunk=self._planned().together(name, keep=keep))
         room = self._planned().room if self._way.keep else 0
-        together = self._planned().together("double-backward") if name.endswith("batched") else 1
+        together = 1
+        if name.endswith("batched"):
+            together = self._planned().together("double-backward", keep=self._way.keep)
         return DoubleBackward(landscape, self._form, room=room, together=together)
 
     def _planned(self) -> Plan:
@@ -218,12 +229,13 @@ class Curvature:
     def _choose(self, block: Tensor) -> Choice:
         single = block.shape[1] == 1
         if single and self._way.keep and self._planned().mostly_kept:
-            return Choice("double-backward", "graphs are kept, so that it has the fewest operations")
-        if not self._planned().spare:
+            return Choice("double-backward", "most graphs are kept, so that it has the fewest operations")
+        if not self._planned().spare(keep=self._way.keep):
             return Choice("double-backward", "the other engines take more memory than there is")
         names = ["double-backward", *(() if single else ["double-backward, batched"]), "forward-over-reverse"]
         trial = first_batch(self._passes())
-        return choose({name: self._made(name, trial).product for name in names}, block)
+        candidates = {name: functools.partial(self._made, name, trial) for name in names}
+        return choose(candidates, block, tolerance=self._landscape.precision**0.5)
 
     def _shrink(self, error: RuntimeError) -> None:
         """Go on with micro-batches of half the size."""

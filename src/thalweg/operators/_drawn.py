@@ -11,7 +11,9 @@ from thalweg.errors import ObjectiveError
 from thalweg.landscape import Landscape
 from thalweg.landscape._batches import Batch
 from thalweg.landscape._program import Outputs
+from thalweg.memory import ran_out
 from thalweg.objectives import Objective
+from thalweg.operators.engines import halved
 from thalweg.vectors import draw_seeds
 
 
@@ -35,15 +37,24 @@ def with_drawn_targets(landscape: Landscape, draws: int, generator: torch.Genera
         ObjectiveError: If the objective cannot score other targets than the data's.
     """
     objective = landscape.objective
-    targets = [torch.cat(parts) for parts in _drawn(landscape, draws, generator)]
+    seed, passes = draw_seeds(generator, 1)[0], landscape
+    while True:
+        try:
+            targets = [torch.cat(parts) for parts in _drawn(passes, draws, seed)]
+            break
+        except RuntimeError as error:
+            size = halved(passes) if ran_out(error) else None
+            if size is None:
+                raise
+            passes = landscape.in_pieces(size)
     return landscape.seen_as(_under_draws(objective, draws), Paired(landscape.data, targets))
 
 
-def _drawn(landscape: Landscape, draws: int, generator: torch.Generator | None) -> Iterator[list[Tensor]]:
+def _drawn(landscape: Landscape, draws: int, seed: int) -> Iterator[list[Tensor]]:
     """Yield the targets of each batch, in micro-batches, draws along the second axis."""
     draw = landscape.objective.draw
     assert draw is not None  # noqa: S101 - checked by the caller
-    source = torch.Generator(landscape.space.device).manual_seed(draw_seeds(generator, 1)[0])
+    source = torch.Generator(landscape.space.device).manual_seed(seed)
     parts, last = list[Tensor](), 0
     with landscape.reading(), torch.no_grad():
         leaves = landscape.leaves(grad=False)

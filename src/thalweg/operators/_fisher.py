@@ -43,7 +43,8 @@ def fisher(
                                                                                gradients
     =================  ======================================================  =================================
 
-    Where each data item has one term, the empirical one is Σ + ∇L∇Lᵀ (:func:`gradient_covariance`).
+    Where each data item has one term, and all weigh the same, the empirical one is Σ + ∇L∇Lᵀ
+    (:func:`gradient_covariance`).
 
     Cost of a product: that of the GGN; "monte-carlo" makes one more pass without gradients when it is built.
 
@@ -75,8 +76,10 @@ def fisher(
     way = Way(engine, memory, keep)
     if kind not in ("exact", "monte-carlo", "empirical"):
         raise ArgumentError(f"kind: expected 'exact', 'monte-carlo' or 'empirical', got {kind!r}.")
-    if isinstance(draws, bool) or draws < 1:
-        raise ArgumentError(f"draws: expected at least 1, got {draws}.")
+    if isinstance(draws, bool) or not isinstance(draws, int) or draws < 1:
+        raise ArgumentError(f"draws: expected a whole number of at least 1, got {draws!r}.")
+    if kind != "monte-carlo" and (draws != 1 or generator is not None):
+        raise ArgumentError(f"draws, generator: expected neither with kind={kind!r}, which draws nothing.")
     if kind == "empirical":
         _require_terms(landscape)
         return Curvature("empirical fisher", landscape, _outer_products(landscape), way)

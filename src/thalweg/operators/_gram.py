@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from thalweg.errors import MemoryBudgetError
+from thalweg.errors import ArgumentError, MemoryBudgetError
 from thalweg.landscape import Landscape
 from thalweg.landscape._batches import Batch, split
 from thalweg.landscape._gradients import gradients_of
@@ -31,6 +31,7 @@ def gradient_gram(landscape: Landscape, *, memory: int | Literal["auto"] = "auto
         memory: Bytes for gradients, or "auto" for half of what is free.
 
     Raises:
+        ArgumentError: If ``memory`` is neither "auto" nor a number of bytes.
         MemoryBudgetError: If ``memory`` does not hold two gradients.
         ObjectiveError: If the objective is a black box.
 
@@ -45,11 +46,15 @@ def gradient_gram(landscape: Landscape, *, memory: int | Literal["auto"] = "auto
     """
     require_items(landscape, "Gram matrix of gradients")
     space, count = landscape.space, landscape.count
+    if memory != "auto" and (isinstance(memory, bool) or not isinstance(memory, int) or memory < 0):
+        raise ArgumentError(f"memory: expected 'auto' or a number of bytes, got {memory!r}.")
     budget = free_bytes(space.device) // 2 if memory == "auto" else memory
-    fits = budget // (space.local_size * torch.finfo(space.dtype).bits // 8)
+    each = space.local_size * torch.finfo(space.dtype).bits // 8
+    fits = budget // each
     if fits < min(2, count):
         raise MemoryBudgetError(
-            f"memory: expected room for at least two gradients of {space.size} entries, got {fits}."
+            f"memory: expected room for at least two gradients, {2 * each:,} bytes, got {budget:,}. Raise it, or "
+            "select fewer parameters."
         )
     step = count if fits >= count else int(fits // 2)
     gram = torch.empty(count, count, dtype=space.dtype, device=space.device)

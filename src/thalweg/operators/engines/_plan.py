@@ -15,7 +15,7 @@ from thalweg.operators.engines._graphs import linearise
 from thalweg.operators.engines._memory import held_bytes
 
 # What goes through a graph for one vector, in units of what the graph holds: cotangents, or tangents and cotangents.
-_PASSING = {"double-backward": 1.0, "forward-over-reverse": 2.0}
+_PASSING = {"double-backward": 1.0, "forward-over-reverse": 3.0}
 
 
 @dataclass(frozen=True)
@@ -39,15 +39,17 @@ class Plan:
         """Whether at least half of the graphs fit into the room."""
         return self.graphs <= 2 * self.room
 
-    @property
-    def spare(self) -> bool:
-        """Whether other engines may be tried: with graphs of their own, and tangents on them."""
-        return self.room >= 4 * self.graph
+    def left(self, *, keep: bool) -> int:
+        """Return the bytes that kept graphs leave of the room."""
+        return max(self.room - self.graphs, 0) if keep else self.room
 
-    def together(self, engine: str) -> int:
+    def spare(self, *, keep: bool) -> bool:
+        """Whether other engines may be tried: with a graph of their own, and tangents on it."""
+        return self.left(keep=keep) >= 5 * self.graph
+
+    def together(self, engine: str, *, keep: bool) -> int:
         """Return how many vectors may go through a graph together."""
-        kept = self.graphs if engine == "double-backward" else 0
-        return 1 + int(max(self.room - kept, 0) / (_PASSING[engine] * max(self.graph, 1)))
+        return 1 + int(self.left(keep=keep) / (_PASSING[engine] * max(self.graph, 1)))
 
 
 def plan(landscape: Landscape, form: Form, budget: int, engine: str = "double-backward") -> Plan:
