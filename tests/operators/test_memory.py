@@ -143,3 +143,59 @@ def test_bad_budgets():
         pytest.raises(tw.errors.ArgumentError, match=r"memory: expected 'auto' or a number of bytes, got 1\.5"),
     ):
         tw.ggn(landscape, memory=1.5)
+
+
+class Fits(torch.nn.Module):
+    """Runs out of memory above a number of samples, once that is set."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = mlp()
+        self.limit = 100
+
+    def forward(self, x):
+        if len(x) > self.limit:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return self.body(x)
+
+
+@pytest.mark.parametrize(
+    "make", [tw.hessian, tw.ggn, tw.residual, tw.gradient_covariance, lambda L: tw.fisher(L, "empirical")]
+)
+def test_every_matrix_goes_on(make):
+    """The mean gradient of Σ, too."""
+    model = Fits()
+    landscape = tw.Landscape(model, CROSS, data())
+    expected = make(landscape) @ landscape.theta
+    model.limit = 3
+    with pytest.warns(MemoryBudgetWarning):
+        found = make(landscape) @ landscape.theta
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-14)
+
+
+def test_targets_are_drawn_in_what_fits():
+    model = Fits()
+    landscape = tw.Landscape(model, CROSS, data())
+    model.limit = 3
+    op = tw.fisher(landscape, "monte-carlo", draws=2)
+    with pytest.warns(MemoryBudgetWarning):
+        found = op @ landscape.theta
+    torch.testing.assert_close(op @ landscape.theta, found, rtol=1e-12, atol=1e-14)
+    assert [len(drawn) for _, drawn in op.landscape.data] == [16, 16]
+
+
+def test_the_mean_gradient_keeps_to_the_budget():
+    seen = []
+    counting = Counting(mlp())
+    counting.register_forward_pre_hook(lambda module, args: seen.append(len(args[0])))
+    landscape = tw.Landscape(counting, CROSS, data())
+    op = tw.gradient_covariance(landscape, memory=2 * needed(tw.gradient_covariance, landscape))
+    seen.clear()
+    op @ landscape.theta
+    assert op.microbatch < 16
+    assert max(seen) == op.microbatch
+
+
+def test_finite_differences_take_no_budget():
+    with pytest.raises(tw.errors.ArgumentError, match="memory: expected 'auto' with engine='finite-differences'"):
+        tw.hessian(tw.Landscape(mlp(), CROSS, data()), engine="finite-differences", memory=10**6)
