@@ -127,12 +127,13 @@ def test_other_errors_are_the_users():
 def test_graphs_are_kept_as_far_as_the_budget_goes():
     landscape = tw.Landscape(mlp(), CROSS, data(batch=2))
     need, kept = needed(tw.hessian, landscape), []
-    for budget in (2 * need, 4 * need, 8 * need, 1000 * need):
+    for budget in (need, 2 * need, 3 * need, 1000 * need):
         op = tw.hessian(landscape, engine="double-backward", memory=budget)
         op @ landscape.theta
         kept.append(op._engines["double-backward"].kept)
     assert kept == sorted(kept)
-    assert 0 < kept[2] < 16
+    assert kept[0] == 0
+    assert 0 < kept[1] < 16
     assert kept[-1] == 16
 
 
