@@ -37,8 +37,8 @@ class Lanczos:
     Args:
         operator: The matrix A.
         capacity: The most basis vectors that will be asked for.
-        loss: The largest inner product of two basis vectors that is let pass, at most the root of the unit
-            roundoff; 0 sweeps at each step.
+        loss: The largest inner product of two basis vectors that is let pass, at most a tenth of the root of the
+            unit roundoff; 0 sweeps at each step.
 
     Attributes:
         space: Where the vectors live.
@@ -60,7 +60,8 @@ class Lanczos:
         self._remainders: list[Tensor] = []
         self._next: Tensor | None = None
         self._scale = self._beta = 0.0
-        self._loss = min(loss, torch.finfo(self.space.dtype).eps ** 0.5)
+        # A tenth of the root, for the estimates may be too low by as much before they have learnt.
+        self._loss = min(loss, 0.1 * torch.finfo(self.space.dtype).eps ** 0.5)
         self._orthogonality = Orthogonality(torch.finfo(self.space.dtype).eps)
         self._again = False
         self.invariant = False
@@ -181,15 +182,15 @@ class Lanczos:
         if expected <= self._loss and j >= _MEASURED and not self._again:
             self._noise[j] = self._orthogonality.noise * self._scale * np.sqrt(j)
             return
-        before = self._beta
+        before, grown = self._beta, j >= _MEASURED and expected < np.inf and not self._again
         found = self._sweep(w, j)
         self._matrix[j, j] += float(found[j])
         self._noise[j] = float(torch.linalg.vector_norm(found[:j]))
         if j and expected < np.inf:
             self._learn(j, float(found[:j].abs().max()), before, expected)
-        # The last term: what a loss that was let pass can grow to in one step.
-        limit = max(1e-3, 20 * torch.finfo(w.dtype).eps) + 10 * self._loss
-        if self._noise[j] > limit * self._scale:
+        # What a sweep finds that was due has grown from a loss, and says nothing of the operator.
+        limit = max(1e-3, 20 * torch.finfo(w.dtype).eps)
+        if not grown and self._noise[j] > limit * self._scale:
             raise ArgumentError(
                 f"operator: expected a symmetric matrix, but product {j + 1} has a part of relative size "
                 f"{self._noise[j] / self._scale:.1e} where symmetry asks for none. Check it with verify(operator)."
@@ -222,7 +223,8 @@ class Lanczos:
     def _learn(self, j: int, found: float, size: float, expected: float) -> None:
         """Tell the estimates the truth; a sweep that was due is followed by another one."""
         if j < _MEASURED:
-            self._orthogonality.measured(0, 1)
+            size = found / self._scale if j == _MEASURED - 1 else 0
+            self._orthogonality.measured(size, self._orthogonality.noise)
             return
         # The second sweep of two finds less than expected of the first: nothing to learn.
         self._orthogonality.measured(0 if self._again else found / size, expected)
