@@ -6,7 +6,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-import thalweg as tw
 from tests.krylov.spectra import operator
 from thalweg.krylov._lanczos import Lanczos
 from thalweg.krylov._orthogonality import Orthogonality
@@ -42,8 +41,8 @@ def test_the_loss_of_orthogonality_stays_below_what_is_let_pass(name, dtype):
         np.testing.assert_allclose(lanczos.matrix, projected, rtol=0, atol=100 * eps * lanczos.scale)
 
 
-@pytest.mark.parametrize(("name", "share"), [("outliers", 0.6), ("flat", 0.6), ("large", 0.6)])
-def test_many_sweeps_are_saved_in_double_precision(name, share):
+@pytest.mark.parametrize(("name", "share"), [("outliers", 0.5), ("flat", 0.5), ("large", 0.5)])
+def test_most_sweeps_are_saved_in_double_precision(name, share):
     lanczos, *_ = grown(CASES[name], torch.float64, 1e-8, 100)
     assert lanczos.sweeps < share * lanczos.steps
     full, *_ = grown(CASES[name], torch.float64, 0.0, 100)
@@ -100,19 +99,3 @@ def test_the_recurrence_of_the_estimates_follows_a_planted_loss():
         if j > 1:
             true = max(abs(float(basis[j + 1] @ basis[i])) for i in range(j))
             assert found == pytest.approx(true, rel=1e-3)
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_rounding_of_the_products_is_learnt_and_is_no_asymmetry(seed):
-    """Products whose rounding is far above that of their type, as those of deep networks are."""
-    op, _ = operator(OUTLIERS, seed, torch.float32)
-    noise = torch.Generator().manual_seed(seed)
-
-    def rough(v):
-        return op @ v + 3e-5 * torch.randn(400, generator=noise) * float(v.norm())
-
-    lanczos = Lanczos(tw.FunctionOperator(rough, 400, dtype=torch.float32), 100, loss=1.0)
-    lanczos.start(op.space.randn(torch.Generator().manual_seed(seed)))
-    while not (lanczos.ended or lanczos.full):
-        lanczos.step()
-    assert abs(float(np.linalg.eigvalsh(lanczos.matrix)[-1]) - 100) < 0.01

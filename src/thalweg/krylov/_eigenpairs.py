@@ -39,7 +39,7 @@ def eigenpairs(
 
     Cost: products until convergence, for well separated eigenvalues some 2k to 5k, and about 10 for the
     search; each product j also costs P numbers of memory, and up to 4jP operations of orthogonalisation, by which
-    inner products of the vectors stay below ``tol``/10 and a tenth of the root of the unit roundoff.
+    inner products of the vectors stay below ``tol``/10, the root of the unit roundoff, and 3e-5.
 
     Valid for: real symmetric operators. Interior eigenvalues are out of reach.
 

@@ -37,8 +37,8 @@ class Lanczos:
     Args:
         operator: The matrix A.
         capacity: The most basis vectors that will be asked for.
-        loss: The largest inner product of two basis vectors that is let pass, at most a tenth of the root of the
-            unit roundoff; 0 sweeps at each step.
+        loss: The largest inner product of two basis vectors that is let pass, at most the root of the unit
+            roundoff and 3e-5; 0 sweeps at each step.
 
     Attributes:
         space: Where the vectors live.
@@ -60,8 +60,8 @@ class Lanczos:
         self._remainders: list[Tensor] = []
         self._next: Tensor | None = None
         self._scale = self._beta = 0.0
-        # A tenth of the root, for the estimates may be too low by as much before they have learnt.
-        self._loss = min(loss, 0.1 * torch.finfo(self.space.dtype).eps ** 0.5)
+        # In single precision a tenth of the root: the estimates may be too low by as much before they have learnt.
+        self._loss = min(loss, torch.finfo(self.space.dtype).eps ** 0.5, 3e-5)
         self._orthogonality = Orthogonality(torch.finfo(self.space.dtype).eps)
         self._again = False
         self.invariant = False
