@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.krylov.spectra import operator
+from thalweg.krylov import density, eigenpairs
 from thalweg.krylov._lanczos import Lanczos
 from thalweg.krylov._orthogonality import Orthogonality
+from thalweg.operators import FunctionOperator
 
 OUTLIERS = [100.0, 60.0, 40.0, 25.0, 16.0, 10.0, 6.0, 4.0, *torch.linspace(-1, 1, 392).tolist()]
 FLAT = torch.linspace(0, 1, 400).tolist()
@@ -99,3 +101,21 @@ def test_the_recurrence_of_the_estimates_follows_a_planted_loss():
         if j > 1:
             true = max(abs(float(basis[j + 1] @ basis[i])) for i in range(j))
             assert found == pytest.approx(true, rel=1e-3)
+
+
+@pytest.mark.parametrize("question", ["density", "eigenpairs"])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_products_rounded_far_more_than_their_type_are_not_taken_for_asymmetry(question, seed):
+    # As of a deep network in single precision: 1e-4 of the norm, a thousand units of rounding.
+    generator = torch.Generator().manual_seed(seed)
+    eigenvalues = torch.cat([torch.tensor([1.0, 0.5, 0.3]), 0.01 * torch.rand(397, generator=generator)])
+    rounding = torch.Generator().manual_seed(seed + 10)
+
+    def product(v):
+        return eigenvalues * v + 1e-4 * v.norm() * torch.randn(400, generator=rounding) / 20
+
+    op = FunctionOperator(product, 400, dtype=torch.float32)
+    if question == "density":
+        assert density(op, probes=2, steps=40).nodes.max() == pytest.approx(1, abs=1e-3)
+    else:
+        assert eigenpairs(op, 3, tol=1e-3).values.tolist() == pytest.approx([1, 0.5, 0.3], abs=1e-3)
