@@ -4,18 +4,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from thalweg.errors import ArgumentError
 from thalweg.estimate import Provenance
 from thalweg.landscape import Landscape, Layout
-from thalweg.operators._operator import Operator, checked_product, dense
+from thalweg.operators._counted import Counted
+from thalweg.operators._operator import Operator
 from thalweg.vectors import VectorSpace
 
 
-class Composite:
+class Composite(Counted):
     """A matrix made of other operators, known by its products.
 
     Made by :func:`scaled`, :func:`shifted`, :func:`added`, :func:`deflated`, :func:`projected` and :func:`block`;
@@ -31,12 +30,11 @@ class Composite:
         layout: Layout | None,
         text: str,
     ) -> None:
-        self._space = space
+        super().__init__(space)
         self._parts = parts
         self._product = product
         self._layout = layout
         self._text = text
-        self._matvecs = 0
 
     @property
     def parts(self) -> tuple[Operator, ...]:
@@ -47,31 +45,6 @@ class Composite:
     def layout(self) -> Layout | None:
         """Names and shapes of the parameters that vectors run over; ``None`` where these are not known."""
         return self._layout
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(P, P)."""
-        return self._space.size, self._space.size
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Of the vectors."""
-        return self._space.dtype
-
-    @property
-    def device(self) -> torch.device:
-        """Where the vectors live."""
-        return self._space.device
-
-    @property
-    def space(self) -> VectorSpace:
-        """The space that it acts on."""
-        return self._space
-
-    @property
-    def matvecs(self) -> int:
-        """Products so far, a block of k vectors counting k."""
-        return self._matvecs
 
     @property
     def provenance(self) -> Provenance | None:
@@ -88,20 +61,10 @@ class Composite:
         alike = all(each is not None and replace(each, engine=joint.engine) == joint for each in known)
         return joint if alike else None
 
-    def __matmul__(self, vectors: Tensor) -> Tensor:
-        """Multiply a vector (P,) or a block (P, k), columns being vectors."""
-        product = checked_product(self, vectors, self._columns)
-        self._matvecs += 1 if vectors.ndim == 1 else vectors.shape[1]
-        return product
-
-    def dense(self, *, limit: int = 20_000) -> Float[Tensor, "p p"]:
-        """Return the whole matrix, see :func:`thalweg.dense`."""
-        return dense(self, limit=limit)
-
     def __repr__(self) -> str:
         return self._text
 
-    def _columns(self, block: Tensor) -> Tensor:
+    def _block(self, block: Tensor) -> Tensor:
         # In one layout, so that the same vectors give the same bits whatever layout they came in.
         return _contiguous(self._product(_contiguous(block)))
 

@@ -6,16 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from thalweg.errors import ArgumentError, MemoryBudgetError, MemoryBudgetWarning
 from thalweg.estimate import Provenance
 from thalweg.landscape import Landscape
 from thalweg.memory import free_bytes, ran_out
+from thalweg.operators._counted import Counted
 from thalweg.operators._form import Form
-from thalweg.operators._operator import checked_product, dense
 from thalweg.operators.engines import (
     Choice,
     DoubleBackward,
@@ -28,7 +26,6 @@ from thalweg.operators.engines import (
     halved,
     plan,
 )
-from thalweg.vectors import VectorSpace
 
 EngineName = Literal["auto", "double-backward", "forward-over-reverse", "finite-differences"]
 Correction = Callable[[Tensor, Tensor, Landscape], Tensor]
@@ -64,7 +61,7 @@ class Way:
             raise ArgumentError(f"memory: expected 'auto' or a number of bytes, got {memory!r}.")
 
 
-class Curvature:
+class Curvature(Counted):
     """A curvature matrix; made by :func:`hessian`, :func:`ggn`, :func:`fisher` and their kind.
 
     Args:
@@ -84,6 +81,7 @@ class Curvature:
                 f"engine: expected an exact one for the {kind}, got 'finite-differences', which differences gradients "
                 "and so knows the Hessian alone."
             )
+        super().__init__(landscape.space)
         self._kind, self._landscape, self._form, self._way = kind, landscape, form, way
         self._correction = correction
         self._pieces: Landscape | None = None
@@ -91,7 +89,6 @@ class Curvature:
         self._plan: Plan | None = None
         self._engines = dict[str, Engine]()
         self._choices = dict[str, Choice]()
-        self._matvecs = 0
 
     @property
     def kind(self) -> str:
@@ -122,31 +119,6 @@ class Curvature:
         return engine.error if isinstance(engine, FiniteDifferences) else None
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """(P, P)."""
-        return self._landscape.size, self._landscape.size
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Of the vectors."""
-        return self._landscape.space.dtype
-
-    @property
-    def device(self) -> torch.device:
-        """Where the vectors live."""
-        return self._landscape.space.device
-
-    @property
-    def space(self) -> VectorSpace:
-        """The space that it acts on."""
-        return self._landscape.space
-
-    @property
-    def matvecs(self) -> int:
-        """Products so far, a block of k vectors counting k."""
-        return self._matvecs
-
-    @property
     def provenance(self) -> Provenance:
         """How products are computed."""
         # Without the reasons, which are measured times and never the same.
@@ -155,22 +127,12 @@ class Curvature:
         chosen = next(iter(names.values())) if same else "; ".join(f"{name} for {what}" for what, name in names.items())
         return (self._pieces or self._landscape).provenance(chosen if names else self.engine)
 
-    def __matmul__(self, vectors: Tensor) -> Tensor:
-        """Multiply a vector (P,) or a block (P, k), columns being vectors."""
-        product = checked_product(self, vectors, self._product)
-        self._matvecs += 1 if vectors.ndim == 1 else vectors.shape[1]
-        return product
-
-    def dense(self, *, limit: int = 20_000) -> Float[Tensor, "p p"]:
-        """Return the whole matrix, see :func:`thalweg.dense`."""
-        return dense(self, limit=limit)
-
     def __repr__(self) -> str:
         return f"{self._kind} of {self._landscape!r}, {self.engine}"
 
     # ------------------------------------------------------------------ products
 
-    def _product(self, block: Tensor) -> Tensor:
+    def _block(self, block: Tensor) -> Tensor:
         while True:
             try:
                 product = self._engine_for(block).product(block)

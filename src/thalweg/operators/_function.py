@@ -3,16 +3,15 @@
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from thalweg.errors import ArgumentError
 from thalweg.estimate import Provenance
-from thalweg.operators._operator import checked_product, dense
+from thalweg.operators._counted import Counted
 from thalweg.vectors import VectorSpace
 
 
-class FunctionOperator:
+class FunctionOperator(Counted):
     """A symmetric matrix given by a function that multiplies it with a vector.
 
     Args:
@@ -38,49 +37,14 @@ class FunctionOperator:
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ) -> None:
+        kind = dtype if dtype is not None else torch.get_default_dtype()
+        super().__init__(VectorSpace(size, kind, torch.device(device or "cpu")))
         self._f = f
-        self._space = VectorSpace(
-            size, dtype if dtype is not None else torch.get_default_dtype(), torch.device(device or "cpu")
-        )
-        self._matvecs = 0
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(P, P)."""
-        return self._space.size, self._space.size
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Of the vectors."""
-        return self._space.dtype
-
-    @property
-    def device(self) -> torch.device:
-        """Where the vectors live."""
-        return self._space.device
-
-    @property
-    def space(self) -> VectorSpace:
-        """The space that it acts on."""
-        return self._space
-
-    @property
-    def matvecs(self) -> int:
-        """Products so far."""
-        return self._matvecs
 
     @property
     def provenance(self) -> Provenance | None:
         """Nothing is known about the function."""
         return None
-
-    def __matmul__(self, vectors: Tensor) -> Tensor:
-        """Multiply a vector (P,) or a block (P, k), one column at a time."""
-        return checked_product(self, vectors, self._block)
-
-    def dense(self, *, limit: int = 20_000) -> Float[Tensor, "p p"]:
-        """Return the whole matrix, see :func:`thalweg.dense`."""
-        return dense(self, limit=limit)
 
     def _block(self, block: Tensor) -> Tensor:
         rows = torch.empty(block.shape[1], block.shape[0], dtype=block.dtype, device=block.device)
@@ -95,5 +59,4 @@ class FunctionOperator:
                     f"got {tuple(product.shape)} and {product.dtype} on {product.device}."
                 )
             row.copy_(product.detach())
-            self._matvecs += 1
         return rows.mT

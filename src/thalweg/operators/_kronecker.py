@@ -11,12 +11,11 @@ from torch import Tensor
 from thalweg.errors import ArgumentError
 from thalweg.estimate import Provenance
 from thalweg.landscape import Landscape
+from thalweg.operators._counted import Counted
 from thalweg.operators._factorable import Layers
-from thalweg.operators._operator import checked_product, dense
-from thalweg.vectors import VectorSpace
 
 
-class _Kronecker:
+class _Kronecker(Counted):
     """What the matrix and its inverse share: a multiple of an operator of curvlinops.
 
     Args:
@@ -27,11 +26,11 @@ class _Kronecker:
     """
 
     def __init__(self, landscape: Landscape, engine: str, peer: Any, scale: float) -> None:
+        super().__init__(landscape.space)
         self._landscape = landscape
         self._engine = engine
         self._peer = peer
         self._scale = scale
-        self._matvecs = 0
 
     @property
     def landscape(self) -> Landscape:
@@ -44,44 +43,9 @@ class _Kronecker:
         return self._engine
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """(P, P)."""
-        return self._landscape.size, self._landscape.size
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Of the vectors."""
-        return self._landscape.space.dtype
-
-    @property
-    def device(self) -> torch.device:
-        """Where the vectors live."""
-        return self._landscape.space.device
-
-    @property
-    def space(self) -> VectorSpace:
-        """The space that it acts on."""
-        return self._landscape.space
-
-    @property
-    def matvecs(self) -> int:
-        """Products so far, a block of k vectors counting k."""
-        return self._matvecs
-
-    @property
     def provenance(self) -> Provenance:
         """How products are computed."""
         return self._landscape.provenance(self._engine)
-
-    def __matmul__(self, vectors: Tensor) -> Tensor:
-        """Multiply a vector (P,) or a block (P, k), columns being vectors; the data are not read again."""
-        product = checked_product(self, vectors, self._block)
-        self._matvecs += 1 if vectors.ndim == 1 else vectors.shape[1]
-        return product
-
-    def dense(self, *, limit: int = 20_000) -> Float[Tensor, "p p"]:
-        """Return the whole matrix, see :func:`thalweg.dense`."""
-        return dense(self, limit=limit)
 
     def _block(self, block: Tensor) -> Tensor:
         product: Tensor = self._peer @ block
