@@ -6,13 +6,13 @@ import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from thalweg.errors import ArgumentError, DataError, UnreachedParameterWarning
+from thalweg.errors import DataError, UnreachedParameterWarning
 from thalweg.estimate import Cost, Provenance, versions
 from thalweg.landscape._arguments import check_arguments
 from thalweg.landscape._batches import Batch, map_tensors, split
@@ -20,10 +20,11 @@ from thalweg.landscape._checks import compare, named_once, refuse_dropout, refus
 from thalweg.landscape._evaluation import Evaluation
 from thalweg.landscape._gradients import finite, gradients_of, require_finite_gradient
 from thalweg.landscape._held import held
-from thalweg.landscape._parameters import Layout, Selection, select
+from thalweg.landscape._parameters import Layout, Selection
+from thalweg.landscape._point import Point
 from thalweg.landscape._program import Outputs, Program, Terms, run, terms_of
 from thalweg.landscape._require import require_vector
-from thalweg.landscape._statistics import Average, ItemSums
+from thalweg.landscape._statistics import Average, collect
 from thalweg.landscape._survey import Survey, survey
 from thalweg.landscape._untouched import untouched
 from thalweg.objectives import Objective
@@ -100,28 +101,11 @@ class Landscape:
     ) -> None:
         check_arguments(model, objective, mode, microbatch, dtype, autocast)
         require_iterable(data)
-        parameters = dict(model.named_parameters())
-        layout = select(parameters, params)
-        place = torch.device(device) if device is not None else parameters[layout.names[0]].device
-
-        def adopted(tensor: Tensor) -> Tensor:
-            return _moved(tensor.detach(), place, dtype)
-
-        kinds = [adopted(parameters[name]).dtype for name in layout.names]
-        kind = functools.reduce(torch.promote_types, kinds)
+        self._point = Point(model, params, device, dtype)
         self._program = Program(model, objective)
         self._data = data
-        self._layout = layout
-        self._kinds = kinds
         self._mode: Mode = mode
-        self._microbatch, self._dtype, self._autocast = microbatch, dtype, autocast
-        self._space = VectorSpace(layout.size, kind, place)
-        chosen = set(layout.names)
-        # Copies made in a caller's inference mode could never be differentiated.
-        with torch.inference_mode(mode=False):
-            self._theta = torch.cat([adopted(parameters[name]).reshape(-1).to(kind) for name in layout.names])
-            self._fixed = {name: adopted(p).clone() for name, p in parameters.items() if name not in chosen}
-            self._buffers = {name: adopted(buffer).clone() for name, buffer in model.named_buffers()}
+        self._microbatch, self._autocast = microbatch, autocast
         self._batch_count: int | None = None
         found, lost = self._examine(check)
         self._weight, self._count, self._terms = found.weight, found.samples, found.terms
@@ -164,7 +148,7 @@ class Landscape:
     @property
     def size(self) -> int:
         """Number of selected parameters P."""
-        return self._layout.size
+        return self.layout.size
 
     @property
     def count(self) -> int:
@@ -179,28 +163,28 @@ class Landscape:
     @property
     def space(self) -> VectorSpace:
         """The space that θ and the gradient live in."""
-        return self._space
+        return self._point.space
 
     @property
     def precision(self) -> float:
         """The unit roundoff of the coarsest type that products are computed in."""
-        kinds = [*self._kinds, *(() if self._autocast is None else (self._autocast,))]
+        kinds = [*self._point.kinds, *(() if self._autocast is None else (self._autocast,))]
         return max(float(torch.finfo(kind).eps) for kind in kinds)
 
     @property
     def layout(self) -> Layout:
         """Names and shapes of the selected parameters."""
-        return self._layout
+        return self._point.layout
 
     @property
     def theta(self) -> Float[Tensor, " p"]:
         """A copy of the point, shape (P,), in the order of ``model.parameters()``, row-major."""
-        return self._theta.clone()
+        return self._point.theta.clone()
 
     @property
     def buffers(self) -> dict[str, Tensor]:
         """Copies of the model's buffers as they were at construction."""
-        return {name: buffer.clone() for name, buffer in self._buffers.items()}
+        return {name: buffer.clone() for name, buffer in self._point.buffers.items()}
 
     def split(self, vector: Float[Tensor, " p"]) -> dict[str, Tensor]:
         """Cut a vector (P,) into named views of the parameters' shapes.
@@ -208,8 +192,8 @@ class Landscape:
         Raises:
             ArgumentError: If the vector has another shape.
         """
-        require_vector(self._space, vector, "vector", finite=False)
-        return dict(zip(self._layout.names, self._layout.views(vector), strict=True))
+        require_vector(self.space, vector, "vector", finite=False)
+        return dict(zip(self.layout.names, self.layout.views(vector), strict=True))
 
     def at(self, theta: Float[Tensor, " p"], *, buffers: Mapping[str, Tensor] | None = None) -> "Landscape":
         """Return the same landscape seen from another point; nothing is recomputed or checked.
@@ -221,21 +205,7 @@ class Landscape:
         Raises:
             ArgumentError: If ``theta`` does not fit, or ``buffers`` are not exactly the model's.
         """
-        require_vector(self._space, theta, "theta", finite=False)
-        if buffers is not None and set(buffers) != set(self._buffers):
-            raise ArgumentError(f"buffers: expected exactly {sorted(self._buffers)}, got {sorted(buffers)}.")
-        for name, buffer in (buffers or {}).items():
-            if buffer.shape != self._buffers[name].shape:
-                raise ArgumentError(
-                    f"buffers: expected {name} of shape {tuple(self._buffers[name].shape)}, got {tuple(buffer.shape)}."
-                )
-        other = copy.copy(self)
-        with torch.inference_mode(mode=False):
-            moved: dict[str, Any] = {"_theta": theta.detach().clone()}
-            if buffers is not None:
-                moved["_buffers"] = {name: self._adopted(buffer.detach()).clone() for name, buffer in buffers.items()}
-        vars(other).update(moved)
-        return other
+        return self._but(_point=self._point.moved(theta, buffers))
 
     # ------------------------------------------------------------------ what it measures
 
@@ -270,13 +240,13 @@ class Landscape:
             NonFiniteError: If the loss or gradient of a batch is not finite.
         """
         with self.reading(theta):
-            total, flat = 0.0, torch.zeros_like(self._theta)
+            total, flat = 0.0, torch.zeros_like(self._point.theta)
             leaves = self.leaves(theta)
             for index, batch in self.batches():
                 value = self.terms(leaves, batch).weighted_sum()
                 total += finite(value, index)
-                flat += self._layout.flatten(gradients_of(value, leaves), flat)
-        require_finite_gradient(flat, self._layout)
+                flat += self.layout.flatten(gradients_of(value, leaves), flat)
+        require_finite_gradient(flat, self.layout)
         return total / self._weight, flat / self._weight
 
     def evaluate(self, theta: Float[Tensor, " p"] | None = None) -> Evaluation:
@@ -290,15 +260,9 @@ class Landscape:
             NonFiniteError: If the loss of a batch is not finite.
         """
         started = time.perf_counter()
-        loss, others = ItemSums(), dict[str, ItemSums]()
         with self.reading(), torch.no_grad():
             leaves = self.leaves(theta, grad=False)
-            for index, batch in self.batches():
-                terms = self.terms(leaves, batch, metrics=True)
-                finite(terms.weighted_sum(), index)
-                loss.add(terms, terms.values)
-                for name, values in terms.metrics.items():
-                    others.setdefault(name, ItemSums()).add(terms, values)
+            loss, others = collect(self.batches(), functools.partial(self.terms, leaves, metrics=True))
         cost = Cost(losses=1, seconds=time.perf_counter() - started)
         mean = Average(self.objective.finish, cost, self.provenance())
         metrics = {name: mean.of(sums, name) for name, sums in others.items()}
@@ -309,8 +273,8 @@ class Landscape:
         return Provenance(
             engine=engine,
             microbatch=self._microbatch,
-            dtype=str(self._space.dtype).removeprefix("torch."),
-            device=str(self._space.device),
+            dtype=str(self.space.dtype).removeprefix("torch."),
+            device=str(self.space.device),
             threads=torch.get_num_threads(),
             samples=self._count,
             versions=versions(),
@@ -355,7 +319,7 @@ class Landscape:
         seen = 0
         for index, batch in enumerate(self._data):
             seen += 1
-            placed = map_tensors(self._adopted, batch)
+            placed = map_tensors(self._point.adopted, batch)
             if self._microbatch is None:
                 yield index, placed
             else:
@@ -373,19 +337,11 @@ class Landscape:
         Raises:
             ArgumentError: If ``theta`` does not fit.
         """
-        point = self._theta
-        if theta is not None:
-            require_vector(self._space, theta, "theta", finite=False)
-            # A copy, in case the model writes into its parameters.
-            point = theta.detach().clone()
-        parts = zip(self._layout.views(point), self._kinds, strict=True)
-        return [part.to(kind).detach().requires_grad_(grad) for part, kind in parts]
+        return self._point.leaves(theta, grad=grad)
 
     def tensors(self) -> Iterator[Tensor]:
         """Yield the tensors that the landscape itself holds."""
-        yield self._theta
-        yield from self._fixed.values()
-        yield from self._buffers.values()
+        yield from self._point.held()
 
     def outputs(self, leaves: list[Tensor], batch: Batch) -> Outputs:
         """Run the model on one batch with the given parameters; use inside :meth:`reading`."""
@@ -403,24 +359,23 @@ class Landscape:
 
     def in_pieces(self, microbatch: int) -> "Landscape":
         """Return the same landscape with micro-batches of at most this many samples."""
-        other = copy.copy(self)
-        vars(other).update({"_microbatch": microbatch})
-        return other
+        return self._but(_microbatch=microbatch)
 
     def seen_as(self, objective: Objective, data: Iterable[Batch]) -> "Landscape":
         """Return the same model at the same point, with other terms of the same samples and the same weight."""
+        return self._but(_program=Program(self.model, objective), _data=data, _microbatch=None, _batch_count=None)
+
+    def _but(self, **changes: object) -> "Landscape":
         other = copy.copy(self)
-        changed = {"_program": Program(self.model, objective), "_data": data, "_microbatch": None, "_batch_count": None}
-        vars(other).update(changed)
+        vars(other).update(changes)
         return other
 
     def _tensors(self, leaves: list[Tensor]) -> dict[str, Tensor]:
         # In train mode batch norm writes into its running statistics: it gets copies to write into.
-        buffers = self.buffers if self._mode == "train" else self._buffers
-        return {**self._fixed, **buffers, **dict(zip(self._layout.names, leaves, strict=True))}
+        return self._point.tensors(leaves, writable=self._mode == "train")
 
     def _casting(self) -> torch.autocast:
-        kind = self._space.device.type
+        kind = self.space.device.type
         return torch.autocast(kind, dtype=self._autocast, enabled=self._autocast is not None)
 
     # ------------------------------------------------------------------ construction
@@ -430,30 +385,16 @@ class Landscape:
         with self.reading():
             if check:
                 refuse_dropout(self.model)
-            writes = self._writes()
+            writes = self._point.writes()
             found = self._survey(check)
             found.require_terms()
             if check:
                 compare(found, self._survey(check))
-        refuse_writes(writes, self._writes(), self._mode)
-        lost = [name for name, reached in zip(self._layout.names, found.reached, strict=True) if not reached]
+        refuse_writes(writes, self._point.writes(), self._mode)
+        lost = [name for name, reached in zip(self.layout.names, found.reached, strict=True) if not reached]
         return found, lost if check else []
 
     def _survey(self, thorough: bool) -> Survey:
         leaves = self.leaves(grad=thorough)
-        batches, evaluate = self.batches(), functools.partial(self.terms, leaves)
-        return survey(batches, evaluate, leaves, self._layout, self._theta, thorough=thorough)
-
-    def _writes(self) -> dict[str, int]:
-        """Count in-place writes: of each tensor that the model must leave alone, in train mode all but buffers."""
-        tensors = {**dict.fromkeys(self._layout.names, self._theta), **self._fixed, **self._buffers}
-        return {name: tensor._version for name, tensor in tensors.items()}  # noqa: SLF001 - autograd's own counter
-
-    def _adopted(self, tensor: Tensor) -> Tensor:
-        return _moved(tensor, self._space.device, self._dtype)
-
-
-def _moved(tensor: Tensor, device: torch.device, dtype: torch.dtype | None) -> Tensor:
-    moved = tensor.to(device, dtype if tensor.is_floating_point() else None)
-    # What was made in inference mode cannot be saved for a backward pass; a copy can.
-    return moved.clone() if moved.is_inference() else moved
+        evaluate = functools.partial(self.terms, leaves)
+        return survey(self.batches(), evaluate, leaves, self.layout, self._point.theta, thorough=thorough)

@@ -1,13 +1,15 @@
 """A weighted mean over data items and its standard error."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from thalweg.estimate import Cost, Estimate, Provenance
+from thalweg.landscape._batches import Batch
+from thalweg.landscape._gradients import finite
 from thalweg.landscape._program import Terms
 
 
@@ -45,6 +47,24 @@ class ItemSums:
             return float(mean), None
         spread = (values - mean * weights).square().sum() * len(values) / (len(values) - 1)
         return float(mean), float(spread.sqrt() / total)
+
+
+def collect(
+    batches: Iterable[tuple[int, Batch]], evaluate: Callable[[Batch], Terms]
+) -> tuple[ItemSums, dict[str, ItemSums]]:
+    """Sum the loss, and each metric by its name, over all batches.
+
+    Raises:
+        NonFiniteError: If the loss of a batch is not finite.
+    """
+    loss, metrics = ItemSums(), dict[str, ItemSums]()
+    for index, batch in batches:
+        terms = evaluate(batch)
+        finite(terms.weighted_sum(), index)
+        loss.add(terms, terms.values)
+        for name, values in terms.metrics.items():
+            metrics.setdefault(name, ItemSums()).add(terms, values)
+    return loss, metrics
 
 
 @dataclass(frozen=True)

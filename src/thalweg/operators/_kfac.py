@@ -293,7 +293,7 @@ def _standing(landscape: Landscape) -> nn.Module:
             f"model: expected one that copy.deepcopy copies, since a copy is evaluated; it says: {error}"
         ) from error
     chosen = dict(zip(landscape.layout.names, landscape.leaves(grad=False), strict=True))
-    values = {**landscape._fixed, **chosen}  # noqa: SLF001 - the rest of the point
+    values = {**landscape._point.fixed, **chosen}  # noqa: SLF001 - the rest of the point
     for name, parameter in model.named_parameters():
         parameter.data, parameter.grad = values[name].clone(), None
         parameter.requires_grad_(name in chosen)
