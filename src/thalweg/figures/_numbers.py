@@ -48,18 +48,19 @@ def with_error(value: float, error: float | None, digits: int = 3) -> str:
     Example:
         >>> print(with_error(41.7312, 0.0213), with_error(-3.21e-5, 2e-7), with_error(2.0, None))
         41.731 ± 0.021 (−3.210 ± 0.020)×10⁻⁵ 2.00
+        >>> print(with_error(-0.0126034, 4.7e-06, digits=2))
+        −0.0126 ± 5×10⁻⁶
     """
     if error is None or error == 0 or not math.isfinite(error) or not math.isfinite(value):
         return number(value, digits)
     size = max(abs(value), error)
     exponent = math.floor(math.log10(size))
+    # An error below the digits that are wanted would bring more of them.
+    if error < 10.0 ** -(digits + 1) * size:
+        return f"{number(value, digits + 1)} ± {number(error, 1)}"
     if -4 < exponent < 6:
-        if error < 1e-4 * size:
-            return f"{number(value, digits + 1)} ± {number(error, 1)}"
         return format_with_error(value, error).replace("-", "−")
     scale = 10.0**exponent
-    if error < 1e-4 * size:
-        return f"{number(value, digits + 1)} ± {number(error, 1)}"
     return f"({format_with_error(value / scale, error / scale)})×{power(exponent)}".replace("-", "−")
 
 
