@@ -142,8 +142,11 @@ def test_memory_is_given_back_with_the_operator(make, keep):
     op = make(landscape, engine="double-backward", keep=keep)
     op @ landscape.space.randn(count=2)
     engine = op._engines["double-backward"]
-    graphs = [weakref.ref(tensor) for graph in engine._kept for tensor in graph._leaves]
+    # The leaves themselves, which live as long as a graph that leads to them.
+    graphs = [weakref.ref(edge.node.variable) for graph in engine._kept for edge in graph._pull._inputs]
     assert bool(graphs) == keep
+    gc.collect()
+    assert all(graph() is not None for graph in graphs)
     del op, engine
     gc.collect()
     assert all(graph() is None for graph in graphs)

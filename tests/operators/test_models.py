@@ -258,8 +258,11 @@ class Checkpointed(nn.Module):
         return self.head(x)
 
 
-def checkpointed(saves: bool) -> tw.Landscape:
-    model = scrambled(Checkpointed(saves=saves).double())
+def checkpointed(saves: bool, inner: nn.Module | None = None) -> tw.Landscape:
+    model = Checkpointed(saves=saves)
+    if inner is not None:
+        model.inner = inner
+    model = scrambled(model.double().eval())
     return tw.Landscape(model, CROSS, [(randn(5, 4), classes(5)), (randn(2, 4, seed=3), classes(2))])
 
 
@@ -274,6 +277,29 @@ def test_a_checkpointed_block(kind, engine, keep):
     for _ in range(2):
         close(operator @ vectors, expected)
     close(operator @ vectors[:, 0], expected[:, 0])
+
+
+# What the engines put functions of their own in the place of, which must be theirs when the block is run again.
+REPLACED = {
+    "batch norm": lambda: nn.BatchNorm1d(5),
+    "layer norm and GELU": lambda: nn.Sequential(nn.LayerNorm(5), nn.GELU()),
+    "weight norm": lambda: nn.utils.parametrizations.weight_norm(nn.Linear(5, 5)),
+    "hard sigmoid": nn.Hardsigmoid,
+    "convolution": lambda: nn.Sequential(nn.Unflatten(1, (1, 5)), nn.Conv1d(1, 1, 3, padding=1), nn.Flatten()),
+}
+
+
+@pytest.mark.parametrize("engine", ["double-backward", FORWARD])
+@pytest.mark.parametrize("kind", ["hessian", "ggn", "gradient covariance"])
+@pytest.mark.parametrize("name", REPLACED)
+def test_a_checkpointed_block_of_replaced_functions(name, kind, engine):
+    plain, saving = (checkpointed(saves, REPLACED[name]()) for saves in (False, True))
+    close(plain.theta, saving.theta)
+    vectors = plain.space.randn(count=2)
+    expected = OPERATORS[kind](plain, engine="double-backward") @ vectors
+    operator = OPERATORS[kind](saving, engine=engine)
+    for _ in range(2):
+        close(operator @ vectors, expected)
 
 
 @pytest.mark.parametrize("engine", ["double-backward", FORWARD, "finite-differences"])

@@ -1,11 +1,14 @@
 """Differentiate a scalar by parameters, and refuse numbers that are not finite."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import GradientEdge, get_gradient_edge
 
 from thalweg.errors import NonFiniteError
+from thalweg.landscape._atomic import atomic
 from thalweg.landscape._parameters import Layout
 
 
@@ -15,7 +18,39 @@ def gradients_of(
     """Differentiate a scalar by the leaves; ``None`` where it does not depend on one."""
     if not value.requires_grad:
         return (None,) * len(leaves)
-    return torch.autograd.grad(value, leaves, create_graph=create_graph, retain_graph=retain_graph, allow_unused=True)
+    one = torch.ones_like(value, requires_grad=False)
+    return backward(edges([value]), edges(leaves), [one], create_graph=create_graph, retain_graph=retain_graph)
+
+
+@atomic
+def edges(tensors: Sequence[Tensor]) -> list[GradientEdge]:
+    """Return the places of tensors in their graph."""
+    return [get_gradient_edge(tensor) for tensor in tensors]
+
+
+def backward(
+    outputs: Sequence[GradientEdge],
+    inputs: Sequence[GradientEdge],
+    weights: Sequence[Tensor],
+    *,
+    create_graph: bool = False,
+    retain_graph: bool | None = None,
+    batched: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """Pull weights on the outputs back to the inputs; ``None`` where no output depends on one.
+
+    Gradient checkpointing runs parts of the model again in here, and they must be the same functions as before. Given
+    tensors, PyTorch would leave the modes that put others in their place; given places in the graph, it does not.
+    """
+    return torch.autograd.grad(
+        outputs,
+        inputs,
+        weights,
+        retain_graph=retain_graph,
+        create_graph=create_graph,
+        allow_unused=True,
+        is_grads_batched=batched,
+    )
 
 
 def finite(value: Tensor, batch: int) -> float:

@@ -302,7 +302,7 @@ class Landscape:
             untouched(self.model, training=self._mode == "train"),
             torch.inference_mode(mode=False),
             torch.enable_grad(),
-            self.held(self.leaves(theta)),
+            self.held(self._point.standing() if theta is None else self.leaves(theta)),
         ):
             yield
 

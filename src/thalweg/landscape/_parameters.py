@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from thalweg.errors import ArgumentError
+from thalweg.landscape._atomic import atomic
 
 Selection = str | Sequence[str] | Callable[[str, nn.Parameter], bool] | None
 
@@ -29,6 +30,7 @@ class Layout:
         """Entries of all parameters, P."""
         return sum(self.sizes)
 
+    @atomic
     def views(self, vector: Tensor) -> list[Tensor]:
         """Cut a flat vector (P,) into views of the parameters' shapes."""
         parts = torch.split(vector, self.sizes)
@@ -39,6 +41,7 @@ class Layout:
         parts = torch.split(vectors, self.sizes, dim=1)
         return [part.reshape(len(vectors), *shape) for part, shape in zip(parts, self.shapes, strict=True)]
 
+    @atomic
     def flatten(self, parts: Sequence[Tensor | None], like: Tensor, *, out: Tensor | None = None) -> Tensor:
         """Join parts into a flat vector (P,) of the type of ``like``; ``None`` counts as zero."""
         flat = [

@@ -50,6 +50,7 @@ class Point:
             self.fixed = {name: self._copied(parameter) for name, parameter in others.items()}
             self.buffers = {name: self._copied(buffer) for name, buffer in model.named_buffers()}
         self.space = VectorSpace(self.layout.size, kind, self._device)
+        self._standing: list[Tensor] | None = None
 
     def moved(self, theta: Float[Tensor, " p"], buffers: Mapping[str, Tensor] | None = None) -> "Point":
         """Return the same point with another θ, and other buffers if they are given.
@@ -66,6 +67,7 @@ class Point:
                     f"buffers: expected {name} of shape {tuple(self.buffers[name].shape)}, got {tuple(buffer.shape)}."
                 )
         other = copy.copy(self)
+        other._standing = None  # noqa: SLF001 - a point, too
         with torch.inference_mode(mode=False):
             other.theta = theta.detach().clone()
             if buffers is not None:
@@ -84,7 +86,14 @@ class Point:
             # A copy, in case the model writes into its parameters.
             values = theta.detach().clone()
         parts = zip(self.layout.views(values), self.kinds, strict=True)
-        return [part.to(kind).detach().requires_grad_(grad) for part, kind in parts]
+        typed = [part if kind is self.space.dtype else part.to(kind) for part, kind in parts]
+        return [part.detach().requires_grad_(grad) for part in typed]
+
+    def standing(self) -> list[Tensor]:
+        """Return leaves at θ that are always the same, for a model to hold while something else is differentiated."""
+        if self._standing is None:
+            self._standing = self.leaves(None, grad=True)
+        return self._standing
 
     def tensors(self, leaves: list[Tensor], *, writable: bool) -> dict[str, Tensor]:
         """Return all that the model needs, by name, with buffers that it may write into if it does."""

@@ -20,7 +20,9 @@ def untouched(model: nn.Module, *, training: bool) -> Iterator[None]:
     flags = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
     with random_states_kept():
         try:
-            model.train(training)
+            # A walk through all modules, which most often are as they should be.
+            if any(mode != training for _, mode in modes):
+                model.train(training)
             yield
         finally:
             for module, mode in modes:

@@ -1,40 +1,15 @@
 """Convolutions whose backward pass is differentiated as the linear map that it is."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
+
+from thalweg.operators.engines._elementary import Functions
 
 Ints = tuple[int, ...]
-
-
-@contextmanager
-def linear_in_cotangents() -> Iterator[None]:
-    r"""Inside, the backward pass of a convolution depends on its cotangent alone.
-
-    For :math:`u \mapsto J^\top u` and its derivative J v nothing else is needed. PyTorch's own derivative of the
-    backward pass also computes those by inputs and weights, whoever asks: four convolutions where two are wanted
-    (torch 2.6 to 2.13).
-    """
-    with _Convolutions():
-        yield
-
-
-class _Convolutions(TorchFunctionMode):
-    def __torch_function__(
-        self,
-        function: Callable[..., Any],
-        types: tuple[type, ...],
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        axes = _AXES.get(function)
-        if axes is None:
-            return function(*args, **(kwargs or {}))
-        return _convolved(function, axes, *args, **(kwargs or {}))
 
 
 # PyTorch's name for the first argument, which may be given by it.
@@ -142,4 +117,9 @@ def _tuple(value: int | Ints, axes: int) -> Ints:
     return tuple(value) if len(value) == axes else tuple(value) * axes
 
 
-_AXES: dict[Callable[..., Any], int] = {torch.conv1d: 1, torch.conv2d: 2, torch.conv3d: 3}
+# For u ↦ Jᵀu and its derivative J v nothing else is needed. PyTorch's own derivative of the backward pass also computes
+# those by inputs and weights, whoever asks: four convolutions where two are wanted (torch 2.6 to 2.13).
+LINEAR_IN_COTANGENTS: Functions = {
+    function: functools.partial(_convolved, function, axes)
+    for axes, function in enumerate((torch.conv1d, torch.conv2d, torch.conv3d), start=1)
+}

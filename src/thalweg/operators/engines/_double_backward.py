@@ -7,8 +7,7 @@ from torch import Tensor
 
 from thalweg.landscape import Landscape
 from thalweg.operators._form import Form
-from thalweg.operators.engines._elementary import elementary
-from thalweg.operators.engines._graphs import Graph, linearise
+from thalweg.operators.engines._graphs import Graph, differentiable, linearise
 from thalweg.operators.engines._memory import held_bytes
 
 
@@ -44,7 +43,7 @@ class DoubleBackward:
         """Multiply the matrix with a block (P, k)."""
         landscape = self._landscape
         rows = block.mT
-        with landscape.reading(), elementary():
+        with landscape.reading(), differentiable(self._form):
             total: Tensor | None = None
             for graph in self._graphs():
                 part = self._rows(graph, rows)

@@ -1,6 +1,6 @@
 """Functions of PyTorch whose derivatives are wrong or missing, written in operations that have the right ones."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,9 +10,12 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
+# A function of PyTorch's, and what to call in its place.
+Functions = Mapping[Callable[..., Any], Callable[..., Any]]
+
 
 @contextmanager
-def elementary() -> Iterator[None]:
+def elementary(others: Functions | None = None) -> Iterator[None]:
     """Inside, these functions have the values that they always have, and derivatives that are right.
 
     ==========================  =======================================  ========================================
@@ -38,6 +41,9 @@ def elementary() -> Iterator[None]:
     Only calls from Python are seen, not those inside TorchScript. The choice of kernels is the process's, as
     :func:`torch.nn.attention.sdpa_kernel` makes it, and is given back at the end.
 
+    Args:
+        others: More functions to put in the place of PyTorch's.
+
     Example:
         >>> v, g = torch.tensor([[3.0, 4.0]]), torch.tensor([[1.0]])
         >>> curve = lambda v: torch._weight_norm(v, g)[0, 0]  # v₁/‖v‖, whose second derivative by v₁ is −3 v₁v₂²/‖v‖⁵
@@ -45,12 +51,15 @@ def elementary() -> Iterator[None]:
         ...     torch.autograd.functional.hessian(curve, v)[0, 0, 0, 0]
         tensor(-0.0461)
     """
-    with _Elementary(), sdpa_kernel(SDPBackend.MATH):
+    with _InTheirPlace({**_OWN, **(others or {})}), sdpa_kernel(SDPBackend.MATH):
         yield
 
 
-class _Elementary(TorchFunctionMode):
+class _InTheirPlace(TorchFunctionMode):
     """Puts own functions in the place of PyTorch's, in this thread alone."""
+
+    def __init__(self, own: Functions) -> None:
+        self._own = own
 
     def __torch_function__(
         self,
@@ -59,7 +68,7 @@ class _Elementary(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        return _OWN.get(function, function)(*args, **(kwargs or {}))
+        return self._own.get(function, function)(*args, **(kwargs or {}))
 
 
 def _weight_norm(v: Tensor, g: Tensor, dim: int = 0) -> Tensor:
@@ -159,7 +168,7 @@ def _batch_norm(
 
 _IN_LIBRARIES = (functional.instance_norm, torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu)
 
-_OWN: dict[Callable[..., Any], Callable[..., Any]] = {
+_OWN: Functions = {
     torch._weight_norm: _weight_norm,  # noqa: SLF001 - what parametrizations.weight_norm calls
     functional.embedding: _embedding,
     functional.hardsigmoid: _hardsigmoid,

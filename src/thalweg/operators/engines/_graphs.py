@@ -1,16 +1,19 @@
 """A form linearised on one micro-batch: a graph that multiplies by going backward, as often as it is asked."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
 from thalweg.landscape import Landscape
 from thalweg.landscape._batches import Batch
-from thalweg.landscape._gradients import gradients_of
+from thalweg.landscape._gradients import backward, edges, gradients_of
 from thalweg.operators._form import Congruence, Form, Leaves, SecondDerivative, Values
-from thalweg.operators.engines._convolution import linear_in_cotangents
+from thalweg.operators.engines._convolution import LINEAR_IN_COTANGENTS
+from thalweg.operators.engines._elementary import elementary
 from thalweg.operators.engines._explained import explained
+from thalweg.operators.engines._twice import TWICE_BACKWARD
 
 Parts = Sequence[Tensor | None]
 
@@ -22,17 +25,17 @@ class GradientGraph:
     """
 
     def __init__(self, form: SecondDerivative, leaves: Leaves, batch: Batch) -> None:
-        self._leaves = leaves
         value = form.scalar(leaves, batch)
         self.values: Values = (value,)
         parts = gradients_of(value, leaves, create_graph=True)
-        self._active, self._gradient = _moving(parts)
+        self._active, gradient = _moving(parts)
+        self._pull = _Pullback(gradient, leaves)
 
     def apply(self, tangents: list[Tensor], *, batched: bool = False) -> Parts:
         """Multiply one tangent, a tensor a leaf; with ``batched`` several, stacked along a first axis."""
         chosen = [tangents[i] for i in self._active]
         try:
-            return _backward(self._gradient, self._leaves, chosen, batched)
+            return self._pull(chosen, batched=batched)
         except RuntimeError as error:
             raise explained(error) from error
 
@@ -44,24 +47,23 @@ class JacobianGraph:
     """
 
     def __init__(self, form: Congruence, leaves: Leaves, batch: Batch) -> None:
-        self._leaves = leaves
-        with linear_in_cotangents():
-            self.values = form.values(leaves, batch)
+        self.values = form.values(leaves, batch)
         self._middle = form.middle(tuple(value.detach() for value in self.values), batch)
-        self._places, self._values = _moving(self.values)
-        self._duals = [torch.zeros_like(value).requires_grad_() for value in self._values]
-        parts = _backward(self._values, leaves, self._duals, False, create_graph=True)
-        self._active, self._transposed = _moving(parts)
+        self._places, moving = _moving(self.values)
+        self._duals = [torch.zeros_like(value).requires_grad_() for value in moving]
+        self._pull = _Pullback(moving, leaves)
+        self._active, transposed = _moving(self._pull(self._duals, create_graph=True))
+        self._push = _Pullback(transposed, self._duals)
 
     def apply(self, tangents: list[Tensor], *, batched: bool = False) -> Parts:
         """Multiply one tangent, a tensor a leaf; with ``batched`` several, stacked along a first axis."""
         chosen = [tangents[i] for i in self._active]
         try:
-            pushed = _backward(self._transposed, self._duals, chosen, batched)
+            pushed = self._push(chosen, batched=batched)
             between = torch.func.vmap(self._between) if batched else self._between
             count = (len(chosen[0]),) if batched and chosen else ()
             moved = [d.new_zeros(count + d.shape) if p is None else p for d, p in zip(self._duals, pushed, strict=True)]
-            return _backward(self._values, self._leaves, between(*moved) if moved else (), batched)
+            return self._pull(between(*moved) if moved else (), batched=batched)
         except RuntimeError as error:
             raise explained(error) from error
 
@@ -77,8 +79,15 @@ class JacobianGraph:
 Graph = GradientGraph | JacobianGraph
 
 
+@contextmanager
+def differentiable(form: Form) -> Iterator[None]:
+    """Inside, graphs of the form can be built and multiplied with: gradient checkpointing runs the model in both."""
+    with elementary(TWICE_BACKWARD if isinstance(form, SecondDerivative) else LINEAR_IN_COTANGENTS):
+        yield
+
+
 def linearise(form: Form, landscape: Landscape, batch: Batch) -> Graph:
-    """Build the graph of one micro-batch; use inside :meth:`Landscape.reading`."""
+    """Build the graph of one micro-batch; use inside :meth:`Landscape.reading` and :func:`differentiable`."""
     leaves = landscape.leaves()
     if isinstance(form, SecondDerivative):
         return GradientGraph(form, leaves, batch)
@@ -90,23 +99,26 @@ def _moving(parts: Sequence[Tensor | None]) -> tuple[list[int], list[Tensor]]:
     return [i for i, _ in found], [part for _, part in found]
 
 
-def _backward(
-    outputs: Sequence[Tensor],
-    inputs: Sequence[Tensor],
-    weights: Sequence[Tensor],
-    batched: bool,
-    *,
-    create_graph: bool = False,
-) -> Parts:
-    if not outputs:
-        return [None] * len(inputs)
-    typed = [weight.to(output.dtype) for weight, output in zip(weights, outputs, strict=True)]
-    return torch.autograd.grad(
-        outputs,
-        inputs,
-        typed,
-        retain_graph=True,
-        create_graph=create_graph,
-        allow_unused=True,
-        is_grads_batched=batched,
-    )
+class _Pullback:
+    """Weights on some tensors, pulled back through their graph to others as often as asked.
+
+    Args:
+        outputs: What the weights lie on.
+        inputs: What they are pulled back to.
+    """
+
+    def __init__(self, outputs: Sequence[Tensor], inputs: Sequence[Tensor]) -> None:
+        # Found once: it takes longer than it looks where parameters are many and small.
+        self._outputs, self._inputs = edges(outputs), edges(inputs)
+        self._kinds = [output.dtype for output in outputs]
+        self._alike = len(set(self._kinds)) == 1
+
+    def __call__(self, weights: Sequence[Tensor], *, batched: bool = False, create_graph: bool = False) -> Parts:
+        """Pull back one weight an output; with ``batched`` several, stacked along a first axis."""
+        if not self._outputs:
+            return [None] * len(self._inputs)
+        if not (self._alike and weights[0].dtype == self._kinds[0]):
+            weights = [weight.to(kind) for weight, kind in zip(weights, self._kinds, strict=True)]
+        return backward(
+            self._outputs, self._inputs, weights, retain_graph=True, create_graph=create_graph, batched=batched
+        )

@@ -9,9 +9,8 @@ from thalweg.errors import MemoryBudgetError
 from thalweg.landscape import Landscape
 from thalweg.landscape._batches import Batch, split, tensors_of
 from thalweg.operators._form import Form
-from thalweg.operators.engines._elementary import elementary
 from thalweg.operators.engines._explained import require_second_derivatives
-from thalweg.operators.engines._graphs import linearise
+from thalweg.operators.engines._graphs import differentiable, linearise
 from thalweg.operators.engines._memory import held_bytes
 
 # What goes through a graph for one vector, in units of what the graph holds: cotangents, or tangents and cotangents.
@@ -149,7 +148,7 @@ def first_batch(landscape: Landscape) -> Landscape:
 
 
 def _held(landscape: Landscape, form: Form, batch: Batch) -> int:
-    with elementary(), held_bytes(landscape) as held:
+    with differentiable(form), held_bytes(landscape) as held:
         graph = linearise(form, landscape, batch)
     require_second_derivatives(graph.values)
     return held.total

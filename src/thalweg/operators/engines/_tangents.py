@@ -10,7 +10,7 @@ from torch.utils.checkpoint import CheckpointError
 
 from thalweg.landscape import Landscape
 from thalweg.landscape._batches import Batch
-from thalweg.landscape._gradients import gradients_of
+from thalweg.landscape._gradients import backward, edges, gradients_of
 from thalweg.operators._form import Congruence, Form, SecondDerivative, Values
 
 Parts = Sequence[Tensor | None]
@@ -98,12 +98,8 @@ def _pulled(values: Values, images: Values, leaves: list[Tensor], *, batched: bo
     moving = [(value, image) for value, image in zip(values, images, strict=True) if value.requires_grad]
     if not moving:
         return [None] * len(leaves)
-    return torch.autograd.grad(
-        [value for value, _ in moving],
-        leaves,
-        [image.to(value.dtype) for value, image in moving],
-        # A block may come in chunks, each of which goes back through the same graph.
-        retain_graph=batched,
-        allow_unused=True,
-        is_grads_batched=batched,
+    weights = [image.to(value.dtype) for value, image in moving]
+    # A block may come in chunks, each of which goes back through the same graph.
+    return backward(
+        edges([value for value, _ in moving]), edges(leaves), weights, retain_graph=batched, batched=batched
     )
