@@ -100,7 +100,16 @@ class VectorSpace:
 
 
 def draw_seeds(generator: torch.Generator | None, count: int) -> list[int]:
-    """Draw 63-bit seeds; ``None`` is a fresh generator of seed 0, so that the same call draws the same bits."""
+    """Draw 63-bit seeds; ``None`` is a fresh generator of seed 0, so that the same call draws the same bits.
+
+    Raises:
+        ArgumentError: If ``generator`` is something else.
+    """
+    if generator is not None and not isinstance(generator, torch.Generator):
+        raise ArgumentError(
+            f"generator: expected a torch.Generator or None, got {generator!r}. A seed makes one: "
+            "torch.Generator().manual_seed(seed)."
+        )
     source = torch.Generator().manual_seed(0) if generator is None else generator
     return torch.randint(2**63 - 1, (count,), generator=source, device=source.device).tolist()
 

@@ -25,6 +25,8 @@ from tests.landscape.models import (
     tied,
     tokens,
 )
+from tests.operators.kronecker_twin import CROSS, naive_kfac
+from tests.operators.matrices import orthonormal
 from tests.operators.twin import Model, dense_hessian, jacobian
 
 
@@ -32,7 +34,7 @@ class Setting(NamedTuple):
     """A landscape, and the same in plain words for the twins.
 
     ``outputs(model, batch)`` are the outputs that the terms depend on, ``terms(outputs, batch)`` the terms, one row a
-    data item; all have weight one but those of ``weights``.
+    data item; all have weight one but those of ``weights``. ``redrawn(batch, targets)`` is a batch of other targets.
     """
 
     landscape: tw.Landscape
@@ -41,6 +43,7 @@ class Setting(NamedTuple):
     outputs: Callable[[Model, Any], Tensor]
     terms: Callable[[Tensor, Any], Tensor]
     weights: Callable[[Any], Tensor] | None = None
+    redrawn: Callable[[Any, Tensor], Any] = lambda batch, targets: (batch[0], targets)
 
     def weighted(self, batch: Any, terms: Tensor) -> Tensor:
         return terms if self.weights is None else terms * self.weights(batch)
@@ -92,9 +95,10 @@ def _tied() -> Setting:
         batches,
         lambda model, batch: model(batch["input_ids"])[:, :-1],
         lambda outputs, batch: functional.cross_entropy(
-            outputs.movedim(-1, 1), batch["input_ids"][:, 1:], reduction="none"
+            outputs.movedim(-1, 1), batch.get("drawn", batch["input_ids"][:, 1:]), reduction="none"
         ),
         lambda batch: (batch["labels"][:, 1:] != -100).double(),
+        lambda batch, targets: {**batch, "drawn": targets},
     )
 
 
@@ -190,6 +194,17 @@ def _empirical(setting: Setting) -> Tensor:
     return matrix / setting.total()
 
 
+def _monte_carlo(setting: Setting) -> Tensor:
+    """The outer products of the gradients of the very targets that the operator draws."""
+    draws = MATRICES["monte-carlo fisher"].make(setting.landscape).landscape.data
+    matrix = torch.zeros(())
+    for batch, (_, targets) in zip(setting.batches, draws, strict=True):
+        for drawn in targets.unbind(1):
+            rows = _term_rows(setting, setting.redrawn(batch, drawn))
+            matrix = matrix + torch.einsum("itp,it,itq->pq", rows, _weights(setting, batch, rows), rows) / 2
+    return matrix / setting.total()
+
+
 def _covariance(setting: Setting) -> Tensor:
     items = []
     for batch in setting.batches:
@@ -210,6 +225,7 @@ MATRICES: dict[str, Matrix] = {
     "ggn": Matrix(tw.ggn, _ggn),
     "residual": Matrix(tw.residual, lambda setting: _hessian(setting) - _ggn(setting)),
     "exact fisher": Matrix(tw.fisher, _ggn),
+    "monte-carlo fisher": Matrix(functools.partial(tw.fisher, kind="monte-carlo", draws=2), _monte_carlo),
     "empirical fisher": Matrix(functools.partial(tw.fisher, kind="empirical"), _empirical),
     "gradient covariance": Matrix(tw.gradient_covariance, _covariance),
 }
@@ -266,10 +282,64 @@ def _function() -> Case:
     return Case(tw.FunctionOperator(lambda v: matrix @ v, 9, dtype=torch.float64), None, matrix)
 
 
+def _of_factors(make: Callable[[tw.Landscape], tw.Operator], dense: Callable[[Tensor], Tensor]) -> Callable[[], Case]:
+    """K-FAC of the first model, which is sequential, and what is made of it."""
+
+    def build() -> Case:
+        plain = setting("tanh")
+        matrix = naive_kfac(plain.model, CROSS, plain.batches)
+        return Case(make(plain.landscape), plain.model, dense(matrix))
+
+    return build
+
+
+def _ekfac() -> Case:
+    """Of a single item K-FAC is exact, and so are its eigenvectors."""
+    plain = setting("linear")
+    batches = [tuple(part[:1] for part in plain.batches[0])]
+    single = plain._replace(landscape=tw.Landscape(plain.model, CROSS, batches), batches=batches)
+    return Case(tw.ekfac(single.landscape), plain.model, _ggn(single))
+
+
+def _composed(
+    make: Callable[[tw.Operator, Tensor], tw.Operator], dense: Callable[[Tensor, Tensor], Tensor]
+) -> Callable[[], Case]:
+    """A wrapper of the first model's Hessian, given five orthonormal vectors."""
+
+    def build() -> Case:
+        inner, matrix = operator("hessian", "kept graphs", "tanh"), twin("hessian", "tanh")
+        basis = orthonormal(len(matrix), 5)
+        return Case(make(inner, basis), setting("tanh").model, dense(matrix, basis))
+
+    return build
+
+
+def _left(matrix: Tensor, basis: Tensor) -> Tensor:
+    """What a projection on the complement of the basis leaves."""
+    rest = torch.eye(len(matrix), dtype=matrix.dtype) - basis @ basis.mT
+    return rest @ matrix @ rest
+
+
+WRAPPERS: dict[str, Callable[[], Case]] = {
+    "scaled": _composed(lambda a, _: tw.scaled(a, -2.5), lambda a, _: -2.5 * a),
+    "shifted": _composed(lambda a, _: tw.shifted(a, 0.7), lambda a, _: a + 0.7 * torch.eye(len(a)).double()),
+    "added": _composed(lambda a, _: tw.added(a, tw.scaled(a, 2)), lambda a, _: 3 * a),
+    "deflated": _composed(tw.deflated, _left),
+    "projected": _composed(tw.projected, lambda a, q: q.mT @ a @ q),
+    "block": _composed(lambda a, _: tw.block(a, range(2, 9)), lambda a, _: a[2:9, 2:9]),
+}
+
 # What is held to the whole contract: every matrix by every engine, and every model.
 CASES: dict[str, Callable[[], Case]] = {
     "function": _function,
     "linear loss": _linear_loss,
+    "kfac": _of_factors(tw.kfac, lambda matrix: matrix),
+    "kfac, inverse": _of_factors(
+        lambda landscape: tw.kfac(landscape).inverse(0.1),
+        lambda matrix: torch.linalg.inv(matrix + 0.1 * torch.eye(len(matrix)).double()),
+    ),
+    "ekfac": _ekfac,
+    **WRAPPERS,
     **{f"{matrix}, {engine}": _case(matrix, engine, "tanh") for matrix in MATRICES for engine in ENGINES},
     **{f"hessian, {model}": _case("hessian", "kept graphs", model) for model in MODELS if model != "tanh"},
 }

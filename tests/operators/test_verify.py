@@ -37,7 +37,11 @@ def test_faults_are_found(f, asymmetric, nonlinear):
 def test_noise_is_found():
     source = torch.Generator().manual_seed(0)
     noisy = operator(lambda v: MATRIX @ v + 1e-9 * torch.randn(5, dtype=torch.float64, generator=source))
-    assert not tw.verify(noisy).passed
+    found = tw.verify(noisy)
+    assert not found.passed
+    assert 1e-11 < found.repetition < 1e-8
+    assert f"two equal products differ by {found.repetition:.1e}" in str(found)
+    assert "equal products" not in str(tw.verify(operator(lambda v: MATRIX @ v)))
 
 
 def test_the_hessian_agrees_with_a_finite_difference():
@@ -46,7 +50,7 @@ def test_the_hessian_agrees_with_a_finite_difference():
         found = tw.verify(op)
         assert found.passed
         assert 0 < found.difference < 1e-8
-        assert op.matvecs == 3
+        assert op.matvecs == 4
         assert "finite difference" in str(found)
 
 

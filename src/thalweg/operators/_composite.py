@@ -76,6 +76,8 @@ def require_operator(operator: Any, name: str = "operator") -> None:
         ArgumentError: If it lacks what every operator has.
     """
     if not isinstance(operator, Operator):
+        if isinstance(operator, (list, tuple)):
+            raise ArgumentError(f"{name}: expected an operator, got {type(operator).__name__}. Pass them one by one.")
         raise ArgumentError(
             f"{name}: expected an operator, got {type(operator).__name__}. Wrap a function that multiplies a vector "
             "in FunctionOperator."

@@ -9,6 +9,7 @@ from thalweg.landscape import Landscape
 from thalweg.landscape._batches import Batch
 from thalweg.operators._curvature import Curvature, EngineName, Way
 from thalweg.operators._form import Congruence, Leaves, Values, identity
+from thalweg.operators._require import require_landscape
 
 
 def gradient_covariance(
@@ -53,6 +54,7 @@ def gradient_covariance(
         >>> gradient_covariance(tw.Landscape(model, tw.objectives.squared_error(), [(inputs, targets)])).dense()
         tensor([[1.]])
     """
+    require_landscape(landscape)
     require_items(landscape, "gradient covariance")
     mean: list[Tensor] = []
 

@@ -12,6 +12,7 @@ from thalweg.operators._drawn import with_drawn_targets
 from thalweg.operators._form import Congruence, Leaves, Values, identity
 from thalweg.operators._ggn import gauss_newton_form
 from thalweg.operators._outputs import require_convex
+from thalweg.operators._require import require_landscape
 
 Kind = Literal["exact", "monte-carlo", "empirical"]
 
@@ -52,7 +53,8 @@ def fisher(
         landscape: Where to differentiate. "exact" and "monte-carlo" need an objective that is a likelihood (``draw``).
         kind: Which targets.
         draws: Targets a term, for "monte-carlo".
-        generator: Of the draws; ``None`` is a fresh one of seed 0. The matrix stays the same from then on.
+        generator: Of the draws; ``None`` is a fresh one of seed 0. The matrix stays the same from then on, and its
+            ``landscape`` has the drawn targets. Data cut into other batches get other draws.
         engine: "double-backward", "forward-over-reverse", or "auto", which tries them and keeps the fastest.
         memory: Bytes that products may hold beyond the landscape and their vectors: kept graphs, and what passes
             through them; "auto" for half of what is free at the first product. Micro-batches are cut to fit.
@@ -73,6 +75,7 @@ def fisher(
         tensor([[ 0.2500, -0.2500],
                 [-0.2500,  0.2500]])
     """
+    require_landscape(landscape)
     way = Way(engine, memory, keep)
     if kind not in ("exact", "monte-carlo", "empirical"):
         raise ArgumentError(f"kind: expected 'exact', 'monte-carlo' or 'empirical', got {kind!r}.")

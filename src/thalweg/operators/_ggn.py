@@ -12,6 +12,7 @@ from thalweg.landscape._gradients import gradients_of
 from thalweg.operators._curvature import Curvature, EngineName, Way
 from thalweg.operators._form import Congruence, Leaves, SecondDerivative, Values
 from thalweg.operators._outputs import Structure, require_convex
+from thalweg.operators._require import require_landscape
 
 
 def ggn(
@@ -53,6 +54,7 @@ def ggn(
         tensor([[ 5.,  7.],
                 [ 7., 10.]])
     """
+    require_landscape(landscape)
     require_convex(landscape, "generalized Gauss–Newton matrix")
     return Curvature("ggn", landscape, gauss_newton_form(landscape), Way(engine, memory, keep))
 
@@ -96,6 +98,7 @@ def residual(
         tensor([[0., 3.],
                 [3., 0.]])
     """
+    require_landscape(landscape)
     require_convex(landscape, "residual part H − G")
     structure = Structure()
 

@@ -13,6 +13,7 @@ from thalweg.landscape._batches import Batch, split
 from thalweg.landscape._gradients import gradients_of
 from thalweg.memory import free_bytes
 from thalweg.operators._covariance import require_items
+from thalweg.operators._require import require_landscape
 from thalweg.operators.engines import cuttable
 
 
@@ -44,6 +45,7 @@ def gradient_gram(landscape: Landscape, *, memory: int | Literal["auto"] = "auto
         tensor([[ 0.5000, -0.5000],
                 [-0.5000,  0.5000]])
     """
+    require_landscape(landscape)
     require_items(landscape, "Gram matrix of gradients")
     space, count = landscape.space, landscape.count
     if memory != "auto" and (isinstance(memory, bool) or not isinstance(memory, int) or memory < 0):

@@ -8,6 +8,7 @@ from thalweg.landscape import Landscape
 from thalweg.landscape._batches import Batch
 from thalweg.operators._curvature import Curvature, EngineName, Way
 from thalweg.operators._form import Leaves, SecondDerivative
+from thalweg.operators._require import require_landscape
 
 
 def hessian(
@@ -49,6 +50,7 @@ def hessian(
         tensor([[1., 1.],
                 [1., 1.]])
     """
+    require_landscape(landscape)
 
     def scalar(leaves: Leaves, batch: Batch) -> Tensor:
         return landscape.terms(leaves, batch).weighted_sum()

@@ -17,6 +17,7 @@ from thalweg.memory import free_bytes
 from thalweg.objectives._objective import pair
 from thalweg.operators._factorable import Layers, factorable_layers, require_plain_terms, uses
 from thalweg.operators._kronecker import KroneckerFactored
+from thalweg.operators._require import require_landscape
 from thalweg.vectors import draw_seeds
 
 Kind = Literal["ggn", "monte-carlo", "empirical"]
@@ -147,7 +148,8 @@ def _factored(
     draws: int,
     generator: torch.Generator | None,
 ) -> KroneckerFactored:
-    if kind not in _FISHER:
+    require_landscape(landscape)
+    if kind not in tuple(_FISHER):
         raise ArgumentError(f"kind: expected 'ggn', 'monte-carlo' or 'empirical', got {kind!r}.")
     if sharing not in ("expand", "reduce"):
         raise ArgumentError(f"sharing: expected 'expand' or 'reduce', got {sharing!r}.")

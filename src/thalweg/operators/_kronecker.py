@@ -132,10 +132,11 @@ class KroneckerFactored(_Kronecker):
 
     def _check(self, damping: float) -> None:
         floor = 10 * torch.finfo(self.dtype).eps * self.frobenius_norm()
-        if not (math.isfinite(damping) and damping > floor):
+        known = isinstance(damping, (int, float)) and math.isfinite(damping)
+        if not (known and damping > floor):
             raise ArgumentError(
                 f"damping: expected a finite number above {floor:.3g}, the rounding error of this matrix, "
-                f"got {damping}."
+                f"got {damping!r}."
             )
 
 

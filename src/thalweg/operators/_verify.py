@@ -16,28 +16,32 @@ class Verification(Record):
     Attributes:
         asymmetry: |uᵀAv − vᵀAu| / (‖u‖‖Av‖ + ‖v‖‖Au‖).
         nonlinearity: ‖A(2u − 3v) − 2Au + 3Av‖ / (2‖Au‖ + 3‖Av‖).
+        repetition: ‖Au − Au‖ / ‖Au‖ of two products of the same vector. Kernels that add in any order differ by
+            rounding; more than that is a model, or data, that change.
         difference: ‖Au − (∇L(θ+hu) − ∇L(θ−hu))/2h‖ / ‖Au‖; ``None`` for operators without a gradient. Large at
             the kinks of piecewise linear networks, whose curvature automatic differentiation does not define.
-        tolerance: What rounding explains in ``asymmetry`` and ``nonlinearity``.
-        passed: Whether both are within it.
+        tolerance: What rounding explains in the first three.
+        passed: Whether all of them are within it.
     """
 
     asymmetry: float
     nonlinearity: float
+    repetition: float
     difference: float | None
     tolerance: float
     passed: bool
 
     def __str__(self) -> str:
+        steady = "" if self.repetition <= self.tolerance else f", two equal products differ by {self.repetition:.1e}"
         verdict = "symmetric and linear" if self.passed else "NOT symmetric and linear"
         against = "" if self.difference is None else f", finite difference {self.difference:.1e}"
-        return f"{verdict}: asymmetry {self.asymmetry:.1e}, nonlinearity {self.nonlinearity:.1e}{against}"
+        return f"{verdict}: asymmetry {self.asymmetry:.1e}, nonlinearity {self.nonlinearity:.1e}{steady}{against}"
 
 
 def verify(operator: Operator, *, generator: torch.Generator | None = None) -> Verification:
-    """Test symmetry, linearity, and agreement with one central difference of the gradient.
+    """Test symmetry, linearity, repetition, and agreement with one central difference of the gradient.
 
-    Cost: three products, and two gradients for an operator that belongs to a landscape.
+    Cost: four products, and two gradients for an operator that belongs to a landscape.
 
     Args:
         operator: Any operator.
@@ -57,15 +61,17 @@ def verify(operator: Operator, *, generator: torch.Generator | None = None) -> V
     asymmetry = _ratio(abs(space.dot(u, image_v) - space.dot(v, image_u)), scale)
     gap = operator @ (2 * u - 3 * v) - 2 * image_u + 3 * image_v
     nonlinearity = _ratio(space.norm(gap), 2 * space.norm(image_u) + 3 * space.norm(image_v))
+    repetition = _ratio(space.norm(operator @ u - image_u), space.norm(image_u))
     tolerance = 100 * torch.finfo(space.dtype).eps
     if isinstance(operator, Curvature):
         tolerance = max(tolerance, 100 * operator.landscape.precision, 2 * (operator.error or 0.0))
     return Verification(
         asymmetry,
         nonlinearity,
+        repetition,
         _difference(operator, u, image_u),
         tolerance,
-        max(asymmetry, nonlinearity) <= tolerance,
+        max(asymmetry, nonlinearity, repetition) <= tolerance,
     )
 
 

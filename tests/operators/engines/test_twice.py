@@ -15,7 +15,7 @@ from tests.landscape.models import classes, randn
 from thalweg.operators.engines._activation import _Value as Activated
 from thalweg.operators.engines._elementary import elementary
 from thalweg.operators.engines._layer_norm import _Value as Normalised
-from thalweg.operators.engines._twice import TWICE_BACKWARD
+from thalweg.operators.engines._twice import twice_backward
 
 DOUBLE = torch.float64
 ACTIVATIONS = {
@@ -31,7 +31,7 @@ def own(function):
     """The function as the engine calls it."""
 
     def call(*args):
-        with elementary(TWICE_BACKWARD):
+        with elementary(twice_backward(linear=False)):
             return function(*args)
 
     return call
@@ -88,10 +88,32 @@ def test_layer_norm(shape, affine):
         assert gradgradcheck(own(function), held)
 
 
+@pytest.mark.parametrize("name", [*ACTIVATIONS, "layer norm"])
+def test_backward_passes_that_are_linear_in_what_they_are_given(name):
+    """Where only J v is wanted: the derivative by the cotangent is right, and there is no other."""
+    weight, bias = randn(4, seed=1).requires_grad_(), randn(4, seed=2).requires_grad_()
+    function = ACTIVATIONS.get(name, lambda x: functional.layer_norm(x, (4,), weight, bias))
+    x, u = randn(3, 4).requires_grad_(), randn(3, 4, seed=3).requires_grad_()
+    inputs = [x, weight, bias] if name == "layer norm" else [x]
+    tangents = [randn(*each.shape, seed=4) for each in inputs]
+    with elementary(twice_backward(linear=True)):
+        value = function(x)
+        pulled = torch.autograd.grad(value, inputs, u, create_graph=True)
+        again = torch.autograd.grad(value, inputs, u.detach(), retain_graph=True)
+    torch.testing.assert_close(value, function(x), rtol=1e-14, atol=1e-14)
+    expected = torch.autograd.grad(function(x), inputs, u, create_graph=True)
+    for found in (pulled, again):
+        torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-14)
+    assert torch.autograd.grad(pulled, inputs, tangents, retain_graph=True, allow_unused=True) == (None,) * len(inputs)
+    (pushed,) = torch.autograd.grad(pulled, u, tangents)
+    (wanted,) = torch.autograd.grad(expected, u, tangents)
+    torch.testing.assert_close(pushed, wanted, rtol=1e-12, atol=1e-14)
+
+
 def test_what_is_left_to_pytorch():
     x, weight = randn(3, 4).float().requires_grad_(), randn(4).requires_grad_()
     kinds = (Activated._backward_cls, Normalised._backward_cls)
-    with elementary(TWICE_BACKWARD):
+    with elementary(twice_backward(linear=False)):
         assert not isinstance(functional.gelu(x.bfloat16()).grad_fn, kinds)
         assert not isinstance(functional.layer_norm(x.bfloat16(), (4,)).grad_fn, kinds)
         written = x.clone()

@@ -13,19 +13,39 @@ Jet = Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]
 _SLOPE, _CUBE = math.sqrt(2 / math.pi), 0.044715
 
 
-def gelu(x: Tensor, *, approximate: str = "none") -> Tensor:
-    """The Gaussian error linear unit x Φ(x), or its approximation "tanh" (Hendrycks & Gimpel, 2016)."""
-    return _applied(_tanh_gelu_jet if approximate == "tanh" else _gelu_jet, x)
+def gelu(x: Tensor, *, approximate: str, linear: bool) -> Tensor:
+    """The Gaussian error linear unit x Φ(x), or its approximation "tanh" (Hendrycks & Gimpel, 2016).
+
+    Args:
+        x: Where.
+        approximate: "none" or "tanh".
+        linear: Whether its backward pass depends on what it is given alone, and x counts as a constant there.
+    """
+    return _applied(_tanh_gelu_jet if approximate == "tanh" else _gelu_jet, x, linear)
 
 
-def silu(x: Tensor) -> Tensor:
-    """The sigmoid linear unit, x / (1 + exp(−x))."""
-    return _applied(_silu_jet, x)
+def silu(x: Tensor, *, linear: bool) -> Tensor:
+    """The sigmoid linear unit, x / (1 + exp(−x)); ``linear`` as in :func:`gelu`."""
+    return _applied(_silu_jet, x, linear)
 
 
-def _applied(jet: Jet, x: Tensor) -> Tensor:
-    result: Tensor = _Value.apply(x, jet)  # type: ignore[no-untyped-call]  # torch's
+def _applied(jet: Jet, x: Tensor, linear: bool) -> Tensor:
+    result: Tensor = (_Sloped if linear else _Value).apply(x, jet)  # type: ignore[no-untyped-call]  # torch's
     return result
+
+
+class _Sloped(torch.autograd.Function):
+    """The map from x to σ(x), whose slope is a constant."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, jet: Jet) -> Tensor:
+        value, first, _ = jet(x)
+        ctx.save_for_backward(first)
+        return value
+
+    @staticmethod
+    def backward(ctx: Any, u: Tensor) -> tuple[Tensor, None]:
+        return u * ctx.saved_tensors[0], None
 
 
 class _Value(torch.autograd.Function):

@@ -119,7 +119,7 @@ def _tuple(value: int | Ints, axes: int) -> Ints:
 
 # For u ↦ Jᵀu and its derivative J v nothing else is needed. PyTorch's own derivative of the backward pass also computes
 # those by inputs and weights, whoever asks: four convolutions where two are wanted (torch 2.6 to 2.13).
-LINEAR_IN_COTANGENTS: Functions = {
+LINEAR_CONVOLUTIONS: Functions = {
     function: functools.partial(_convolved, function, axes)
     for axes, function in enumerate((torch.conv1d, torch.conv2d, torch.conv3d), start=1)
 }

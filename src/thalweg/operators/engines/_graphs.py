@@ -10,10 +10,10 @@ from thalweg.landscape import Landscape
 from thalweg.landscape._batches import Batch
 from thalweg.landscape._gradients import backward, edges, gradients_of
 from thalweg.operators._form import Congruence, Form, Leaves, SecondDerivative, Values
-from thalweg.operators.engines._convolution import LINEAR_IN_COTANGENTS
+from thalweg.operators.engines._convolution import LINEAR_CONVOLUTIONS
 from thalweg.operators.engines._elementary import elementary
 from thalweg.operators.engines._explained import explained
-from thalweg.operators.engines._twice import TWICE_BACKWARD
+from thalweg.operators.engines._twice import twice_backward
 
 Parts = Sequence[Tensor | None]
 
@@ -82,7 +82,8 @@ Graph = GradientGraph | JacobianGraph
 @contextmanager
 def differentiable(form: Form) -> Iterator[None]:
     """Inside, graphs of the form can be built and multiplied with: gradient checkpointing runs the model in both."""
-    with elementary(TWICE_BACKWARD if isinstance(form, SecondDerivative) else LINEAR_IN_COTANGENTS):
+    linear = not isinstance(form, SecondDerivative)
+    with elementary({**twice_backward(linear=linear), **(LINEAR_CONVOLUTIONS if linear else {})}):
         yield
 
 

@@ -12,7 +12,9 @@ Shape = tuple[int, ...]
 _kernel = torch.ops.aten.native_layer_norm_backward
 
 
-def layer_norm(x: Tensor, shape: Shape, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
+def layer_norm(
+    x: Tensor, shape: Shape, weight: Tensor | None, bias: Tensor | None, eps: float, *, linear: bool
+) -> Tensor:
     r"""Return w x̂ + b with :math:`\hat x = r (x - \bar x)`, r the inverse standard deviation, over the last axes.
 
     The Jacobian of x̂ is symmetric, :math:`P u = r (u - \bar u - \hat x\, \overline{\hat x u})`, and what PyTorch
@@ -21,23 +23,26 @@ def layer_norm(x: Tensor, shape: Shape, weight: Tensor | None, bias: Tensor | No
 
     .. math:: -r \left(\overline{\hat x \hat u}\, P v + \overline{\hat x v}\, P \hat u
               + \overline{v\, P \hat u}\, \hat x\right).
+    With ``linear`` the backward pass depends on u alone, and x and w count as constants there.
     """
-    result: Tensor = _Value.apply(x, weight, bias, shape, eps)  # type: ignore[no-untyped-call]  # torch's
+    result: Tensor = _Value.apply(x, weight, bias, shape, eps, linear)  # type: ignore[no-untyped-call]  # torch's
     return result
 
 
 class _Value(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, shape: Shape, eps: float) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, shape: Shape, eps: float, linear: bool
+    ) -> Tensor:
         value, mean, scale = torch.native_layer_norm(x, shape, weight, bias, eps)
         ctx.save_for_backward(x, weight, bias, mean, scale)
-        ctx.shape = shape
+        ctx.shape, ctx.linear = shape, linear
         return value
 
     @staticmethod
     def backward(ctx: Any, u: Tensor) -> tuple[Tensor | None, ...]:
         mask = list(ctx.needs_input_grad[:3])
-        return (*_pulled(ctx.shape, mask, u, *ctx.saved_tensors), None, None)
+        return (*_pulled(ctx.shape, mask, ctx.linear, u, *ctx.saved_tensors), None, None, None)
 
 
 class _Pulled(torch.autograd.Function):
@@ -59,9 +64,9 @@ class _Pulled(torch.autograd.Function):
         ctx.set_materialize_grads(False)
         found = _kernel(u, x, shape, mean, scale, weight, bias, mask)
         along = None
-        if mask[0]:
+        if mask[0] and ctx.needs_input_grad[1]:
             along = _mean((x - mean).mul_(scale).mul_(u if weight is None else u * weight), shape).mul_(-scale)
-        ctx.save_for_backward(u, x, weight, mean, scale, found[0], along)
+        ctx.save_for_backward(u, x, weight, mean, scale, None if along is None else found[0], along)
         return tuple(found)
 
     @staticmethod
@@ -75,6 +80,7 @@ class _Pulled(torch.autograd.Function):
 def _pulled(
     shape: Shape,
     mask: list[bool],
+    linear: bool,
     u: Tensor,
     x: Tensor,
     weight: Tensor | None,
@@ -85,6 +91,8 @@ def _pulled(
     if not torch.is_grad_enabled():
         found = _kernel(u, x, shape, mean, scale, weight, bias, mask)
     else:
+        if linear:
+            x, weight = x.detach(), None if weight is None else weight.detach()
         found = _Pulled.apply(u, x, weight, bias, mean, scale, shape, mask)  # type: ignore[no-untyped-call]
     return [part if wanted else None for part, wanted in zip(found, mask, strict=True)]
 
@@ -114,13 +122,13 @@ def _pulled_twice(
     by_x: Tensor | None = None
     by_weight: Tensor | None = None
     standard = (x - mean).mul_(scale)
-    # Where x does not move, the backward pass gives it nothing that could have a tangent.
-    if v is not None and pulled is not None and along is not None:
+    if v is not None:
         moved = projected(v)
         by_u = moved if weight is None else moved * weight
-        # Means over a row commute with P, so that P of the vectors at hand is enough.
-        by_x = (moved * along).addcmul(pulled, _mean(standard * v, shape) * -scale)
-        by_x = by_x.addcmul(standard, _mean(pulled * v, shape) * -scale)
+        if pulled is not None and along is not None:
+            # Means over a row commute with P, so that P of the vectors at hand is enough.
+            by_x = (moved * along).addcmul(pulled, _mean(standard * v, shape) * -scale)
+            by_x = by_x.addcmul(standard, _mean(pulled * v, shape) * -scale)
         if weight is not None and by_weight_wanted:
             by_weight = (u * moved).sum(tuple(range(u.ndim - len(shape))))
     if a is not None:

@@ -1,5 +1,7 @@
 """Functions whose second derivative PyTorch puts together from many small operations, in fewer."""
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -20,16 +22,20 @@ def _plain(*tensors: Tensor | None) -> bool:
 
 
 # PyTorch's names for the arguments, which may be given by them.
-def _gelu(input: Tensor, *, approximate: str = "none") -> Tensor:  # noqa: A002
-    own = _plain(input) and approximate in ("none", "tanh")
-    return (gelu if own else functional.gelu)(input, approximate=approximate)
+def _gelu(linear: bool, input: Tensor, *, approximate: str = "none") -> Tensor:  # noqa: A002
+    if not _plain(input) or approximate not in ("none", "tanh"):
+        return functional.gelu(input, approximate=approximate)
+    return gelu(input, approximate=approximate, linear=linear)
 
 
-def _silu(input: Tensor, inplace: bool = False) -> Tensor:  # noqa: A002
-    return functional.silu(input, inplace) if inplace or not _plain(input) else silu(input)
+def _silu(linear: bool, input: Tensor, inplace: bool = False) -> Tensor:  # noqa: A002
+    if inplace or not _plain(input):
+        return functional.silu(input, inplace)
+    return silu(input, linear=linear)
 
 
 def _layer_norm(
+    linear: bool,
     input: Tensor,  # noqa: A002
     normalized_shape: Any,
     weight: Tensor | None = None,
@@ -38,12 +44,20 @@ def _layer_norm(
 ) -> Tensor:
     if not _plain(input, weight, bias):
         return functional.layer_norm(input, normalized_shape, weight, bias, eps)
-    return layer_norm(input, tuple(normalized_shape), weight, bias, eps)
+    return layer_norm(input, tuple(normalized_shape), weight, bias, eps, linear=linear)
 
 
-# PyTorch's own second derivatives of these took 35 % of a product with the Hessian of a small GPT (torch 2.13).
-TWICE_BACKWARD: Functions = {
-    functional.gelu: _gelu,
-    functional.silu: _silu,
-    functional.layer_norm: _layer_norm,
-}
+def twice_backward(*, linear: bool) -> Functions:
+    """Return what to put in the place of GELU, SiLU and layer norm where a backward pass is differentiated.
+
+    PyTorch's own second derivatives of these took 35 % of a product with the Hessian of a small GPT (torch 2.13).
+
+    Args:
+        linear: Whether only the derivative by what the backward pass is given is asked for, as for J v.
+    """
+    own: dict[Callable[..., Any], Callable[..., Tensor]] = {
+        functional.gelu: _gelu,
+        functional.silu: _silu,
+        functional.layer_norm: _layer_norm,
+    }
+    return {function: functools.partial(other, linear) for function, other in own.items()}
