@@ -3,7 +3,7 @@
 Perceptrons grow in width, in depth, in both at a fixed ratio (from 1e4 parameters to what the memory holds), and in the
 size of the batch. Each point is measured in a process of its own, on one thread: seconds of a gradient and of a product
 with graphs kept and rebuilt, and the peak resident size less that after one gradient. Exponents are fitted by least
-squares to the logarithms, with standard errors. Then memory= is held to its word: the peak of several budgets.
+squares to the logarithms, with standard errors.
 """
 
 import itertools
@@ -26,7 +26,6 @@ UNITS = {"gradient": "s", "product": "s", "memory": "bytes"}
 FLOORS = {"gradient": 2e-3, "product": 2e-3, "memory": 4 * 2**20}
 # Model, point, gradients, vectors and the kept graph's own copies, in vectors of the size of the parameters.
 VECTORS = 20
-MEBI = 2**20
 
 
 @dataclass(frozen=True)
@@ -88,35 +87,13 @@ def followed(sweep: Sweep, repeats: int) -> list[Record]:
     return records
 
 
-def budgets(quick: bool, repeats: int) -> list[Record]:
-    """Peak memory over the budget, for budgets from an eighth of what is taken without one."""
-    sizes, batch = ([784, 256, 256, 10], 1024) if quick else ([784, 1024, 1024, 10], 2048)
-    records = []
-    free = measure(sizes, batch=batch, batches=8, repeats=repeats)
-    if isinstance(free, str):
-        raise TypeError(f"scale: the measurement without a budget failed: {free}")
-    records.append(Record("memory='auto'", "thalweg", "ours", "peak", free["memory"] / MEBI, "MiB", None))
-    for part in (8, 4, 2, 1):
-        budget = int(free["memory"] / part)
-        found = measure(sizes, batch=batch, batches=8, repeats=repeats, memory=budget)
-        question = f"memory={budget // MEBI} MiB"
-        if isinstance(found, str):
-            print(f"{question}: refused: {found}")
-            continue
-        records.append(Record(question, "thalweg", "ours", "peak", found["memory"] / MEBI, "MiB", None))
-        records.append(Record(question, "thalweg", "ours", "peak / budget", found["memory"] / budget, "", None))
-        ratio = found["product"] / found["gradient"]
-        records.append(Record(question, "thalweg", "ours", "product", ratio, "gradients", None))
-    return records
-
-
 def main() -> None:
-    """Follow every sweep, then the budgets."""
+    """Follow every sweep."""
     options = parser(__doc__ or "").parse_args()
     torch.set_num_threads(1)
     repeats = 2 if options.quick else 5
     records = [record for sweep in sweeps(options.quick) for record in followed(sweep, repeats)]
-    finish(records + budgets(options.quick, repeats), options.json)
+    finish(records, options.json)
 
 
 def _proportioned(width: int) -> list[int]:
