@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import GradientEdge
 
 from thalweg.landscape import Landscape
 from thalweg.landscape._batches import Batch
@@ -111,6 +112,8 @@ class _Pullback:
     def __init__(self, outputs: Sequence[Tensor], inputs: Sequence[Tensor]) -> None:
         # Found once: it takes longer than it looks where parameters are many and small.
         self._outputs, self._inputs = edges(outputs), edges(inputs)
+        # Before edges had an owner (torch 2.6), one that leads to a function of ours did not keep it alive.
+        self._owners = [] if "ownership_token" in GradientEdge._fields else list(outputs)
         self._kinds = [output.dtype for output in outputs]
         self._alike = len(set(self._kinds)) == 1
 
