@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -70,6 +71,10 @@ class VectorSpace:
         """Return leftᵀright, or leftᵀleft."""
         return left.mT @ (left if right is None else right)
 
+    def empty(self, count: int) -> Float[Tensor, "p k"]:
+        """Return ``count`` vectors that hold anything, each contiguous."""
+        return _allocated((count, self.local_size), self.dtype, self.device).mT
+
     def zeros(self, count: int) -> Float[Tensor, "p k"]:
         """Return ``count`` zero vectors, each contiguous."""
         return torch.zeros(count, self.local_size, dtype=self.dtype, device=self.device).mT
@@ -114,22 +119,30 @@ def draw_seeds(generator: torch.Generator | None, count: int) -> list[int]:
     return torch.randint(2**63 - 1, (count,), generator=source, device=source.device).tolist()
 
 
+def _allocated(shape: tuple[int, int], dtype: torch.dtype, device: torch.device) -> Tensor:
+    if device.type != "cpu":
+        return torch.empty(shape, dtype=dtype, device=device)
+    # NumPy asks the system for large pages: filling what PyTorch allocates takes three times as long.
+    memory = np.empty(math.prod(shape) * dtype.itemsize, dtype=np.uint8)
+    return torch.from_numpy(memory).view(dtype).view(shape)
+
+
 def _mixed(seed: int, index: Tensor) -> Tensor:
     """SplitMix64 (Steele, Lea & Flood, 2014) of the seed's stream at the given indices."""
-    state = (index + 1) * _INCREMENT + seed
-    state = (state ^ _shifted(state, 30)) * _FIRST
-    state = (state ^ _shifted(state, 27)) * _SECOND
-    return state ^ _shifted(state, 31)
+    state = (index + 1).mul_(_INCREMENT).add_(seed)
+    state.bitwise_xor_(_shifted(state, 30)).mul_(_FIRST)
+    state.bitwise_xor_(_shifted(state, 27)).mul_(_SECOND)
+    return state.bitwise_xor_(_shifted(state, 31))
 
 
 def _shifted(state: Tensor, bits: int) -> Tensor:
     # A logical shift: torch shifts signed integers arithmetically.
-    return (state >> bits) & ((1 << (64 - bits)) - 1)
+    return (state >> bits).bitwise_and_((1 << (64 - bits)) - 1)
 
 
 def _uniform(bits: Tensor) -> Tensor:
     # The 53 leading bits, centred in their cell: never 0 and never 1.
-    return (_shifted(bits, 11).to(torch.float64) + 0.5) * 2.0**-53
+    return _shifted(bits, 11).to(torch.float64).add_(0.5).mul_(2.0**-53)
 
 
 def _sign(seed: int, index: Tensor) -> Tensor:
@@ -138,5 +151,5 @@ def _sign(seed: int, index: Tensor) -> Tensor:
 
 def _normal(seed: int, index: Tensor) -> Tensor:
     # Box and Muller (1958): each index has two uniforms of its own.
-    radius = (-2 * _uniform(_mixed(seed, 2 * index)).log()).sqrt()
-    return radius * (2 * math.pi * _uniform(_mixed(seed, 2 * index + 1))).cos()
+    radius = _uniform(_mixed(seed, 2 * index)).log_().mul_(-2).sqrt_()
+    return radius.mul_(_uniform(_mixed(seed, 2 * index + 1)).mul_(2 * math.pi).cos_())

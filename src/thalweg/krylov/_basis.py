@@ -42,13 +42,13 @@ class Basis:
     def __getitem__(self, index: int) -> Float[Tensor, " p"]:
         return self._blocks[index // _ROWS][index % _ROWS]
 
-    def append(self, vector: Float[Tensor, " p"]) -> None:
-        """Add a unit vector that is orthogonal to all others."""
+    def append(self, vector: Float[Tensor, " p"], size: float = 1.0) -> Float[Tensor, " p"]:
+        """Add a vector of this size that is orthogonal to all others, and return it normalised, as it is held."""
         if self._count % _ROWS == 0:
-            rows = min(_ROWS, self._capacity - self._count)
-            self._blocks.append(torch.empty(rows, self._space.local_size, dtype=vector.dtype, device=vector.device))
-        self._blocks[-1][self._count % _ROWS] = vector
+            self._blocks.append(self._space.empty(min(_ROWS, self._capacity - self._count)).mT)
+        row = self._blocks[-1][self._count % _ROWS]
         self._count += 1
+        return torch.div(vector, size, out=row)
 
     def remove(self, vector: Float[Tensor, " p"]) -> Float[Tensor, " m"]:
         """Take the span of the basis out of a vector, in place, and return the coefficients that it had."""
@@ -62,11 +62,11 @@ class Basis:
 
     def combine(self, weights: Float[Tensor, "m k"]) -> Float[Tensor, "p k"]:
         """Return k combinations of the basis, each contiguous."""
-        rows = torch.zeros(weights.shape[1], self._space.local_size, dtype=self._space.dtype, device=self._space.device)
+        rows = self._space.empty(weights.shape[1]).mT
         start = 0
         for block in self._filled():
             part = weights[start : start + len(block)].to(rows)
-            rows.addmm_(part.mT, block)
+            rows.addmm_(part.mT, block, beta=0 if start == 0 else 1)
             start += len(block)
         return rows.mT
 

@@ -58,7 +58,8 @@ class Lanczos:
         self._starts: list[int] = []
         self._lasts: list[int] = []
         self._remainders: list[Tensor] = []
-        self._next: Tensor | None = None
+        # What follows, and its norm: it is normalised where it is put into the basis.
+        self._next: tuple[Tensor, float] | None = None
         self._scale = self._beta = 0.0
         # In single precision a tenth of the root: the estimates may be too low by as much before they have learnt.
         self._loss = min(loss, torch.finfo(self.space.dtype).eps ** 0.5, 3e-5)
@@ -120,7 +121,7 @@ class Lanczos:
                 return False
             w /= left
         self._starts.append(self.steps)
-        self._next = w
+        self._next = w, 1.0
         return True
 
     def step(self) -> None:
@@ -129,13 +130,14 @@ class Lanczos:
         Raises:
             ArgumentError: If the operator turns out not to be symmetric.
         """
-        q, j = self._next, self.steps
-        if q is None or self.full:
+        if self._next is None or self.full:
             raise IndexError("step: the run has ended or the basis is full.")
+        j = self.steps
+        q = self.basis.append(*self._next)
         self._couple(q, j)
-        self.basis.append(q)
-        w = (self._operator @ q).clone()
-        self._scale = max(self._scale, self.space.norm(w))
+        product = self._operator @ q
+        self._scale = max(self._scale, self.space.norm(product))
+        w = self._uncoupled(product, j)
         self._orthogonalise(w, j)
         if len(self._lasts) < len(self._starts):
             self._lasts.append(j)
@@ -143,7 +145,7 @@ class Lanczos:
         else:
             self._lasts[-1], self._remainders[-1] = j, w
         self.invariant = self._beta <= self._rounding
-        self._next = None if self.invariant or self.full else w / self._beta
+        self._next = None if self.invariant or self.full else (w, self._beta)
 
     def residuals(self, vectors: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return ‖A Q y − θ Q y‖ for the columns y of ``vectors`` (m, k), with the noise of the products."""
@@ -167,19 +169,24 @@ class Lanczos:
             remainder.sub_(q, alpha=overlap)
             self._matrix[last, j] = self._matrix[j, last] = overlap
 
-    def _orthogonalise(self, w: Tensor, j: int) -> None:
-        # First what is known, so that the errors of earlier vectors are not multiplied by it.
+    def _uncoupled(self, product: Tensor, j: int) -> Tensor:
+        """Take out what is known, first, so that the errors of earlier vectors are not multiplied by it."""
+        w: Tensor | None = None
         for i in np.flatnonzero(self._matrix[:j, j]).tolist():
-            w.sub_(self.basis[i], alpha=float(self._matrix[i, j]))
+            # The product is the operator's, and is left as it is.
+            w = torch.sub(product if w is None else w, self.basis[i], alpha=float(self._matrix[i, j]), out=w)
+        return product.clone() if w is None else w
+
+    def _orthogonalise(self, w: Tensor, j: int) -> None:
         self._matrix[j, j] = self._remove(w, j)
-        if self._loss > 0:
-            # The neighbours are where most of a product lies, and no sweep may come to finish the work.
-            self._matrix[j, j] += self._remove(w, j)
-            if j > self.run_start:
-                self._remove(w, j - 1)
         self._beta = self.space.norm(w)
         expected = self._expected(j)
         if expected <= self._loss and j >= _MEASURED and not self._again:
+            # The neighbours are where most of a product lies, and no sweep comes to finish the work.
+            self._matrix[j, j] += self._remove(w, j)
+            if j > self.run_start:
+                self._remove(w, j - 1)
+            self._beta = self.space.norm(w)
             self._noise[j] = self._orthogonality.noise * self._scale * np.sqrt(j)
             return
         before, grown = self._beta, j >= _MEASURED and expected < np.inf and not self._again

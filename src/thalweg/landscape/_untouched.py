@@ -26,7 +26,8 @@ def untouched(model: nn.Module, *, training: bool) -> Iterator[None]:
             yield
         finally:
             for module, mode in modes:
-                module.training = mode
+                if module.training != mode:
+                    module.training = mode
             for parameter, flag in flags:
                 if parameter.requires_grad != flag:
                     parameter.requires_grad_(flag)
