@@ -39,7 +39,7 @@ def eigenpairs(
 
     Cost: products until convergence, for well separated eigenvalues some 2k to 5k, and about 10 for the
     search; each product j also costs P numbers of memory, and up to 4jP operations of orthogonalisation, by which
-    inner products of the vectors stay below ``tol``/10, the root of the unit roundoff, and 3e-5.
+    inner products of the vectors stay below 0.3·``tol``, the root of the unit roundoff, and 3e-5.
 
     Valid for: real symmetric operators. Interior eigenvalues are out of reach.
 
@@ -76,7 +76,7 @@ def eigenpairs(
     started = time.perf_counter()
     capacity = min(size, max(300, 20 * k) if max_matvecs is None else max_matvecs)
     # What is let pass enters the residuals, so that it has to stay below the tolerance.
-    lanczos = Lanczos(operator, capacity, loss=0.1 * tol)
+    lanczos = Lanczos(operator, capacity, loss=0.3 * tol)
     with track(None, f"{k} eigenvalues ({which})", progress) as bar:
         ritz = _search(lanczos, k, which, tol, generator, bar)
     if not (ritz.converged.all() and ritz.complete):
@@ -130,6 +130,8 @@ def _search(
                 return _solve(lanczos, k, which, tol)
             continue
         ritz = _solve(lanczos, k, which, tol)
+        # Pairs converge one by one, at a product each or more: where many are missing, the next will not be the last.
+        check_at = max(check_at, lanczos.steps + int((~ritz.converged).sum()) // 4)
         if lanczos.steps >= space.size:
             return replace(ritz, complete=True)
         if ritz.converged.all():

@@ -22,7 +22,7 @@ class Survey:
         gradient: Of Σ wℓ over all batches; zero in a pass without gradients.
         reached: Whether the loss depends on each parameter.
         index: Of the batch that each entry below belongs to; several entries a batch with micro-batches.
-        digests: Of the exact bits of each batch.
+        digests: Checksums of the exact bits of each batch.
         totals: An order-independent sum for each batch.
         losses: Σ wℓ for each batch.
         weight: Σ w over all terms.
@@ -33,7 +33,7 @@ class Survey:
     gradient: Tensor
     reached: list[bool]
     index: list[int] = field(default_factory=list)
-    digests: list[bytes] = field(default_factory=list)
+    digests: list[int] = field(default_factory=list)
     totals: list[float] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
     weight: float = 0.0
