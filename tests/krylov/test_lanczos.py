@@ -43,6 +43,25 @@ def test_the_loss_of_orthogonality_stays_below_what_is_let_pass(name, dtype):
         np.testing.assert_allclose(lanczos.matrix, projected, rtol=0, atol=100 * eps * lanczos.scale)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", CASES)
+def test_later_runs_save_sweeps_and_stay_orthogonal_too(name, dtype):
+    loss = 0.1 * torch.finfo(dtype).eps ** 0.5
+    op, matrix = operator(CASES[name], 0, dtype)
+    lanczos = Lanczos(op, 120, loss=loss)
+    generator = torch.Generator().manual_seed(0)
+    for steps in (40, 25, 35):
+        lanczos.start(op.space.randn(generator))
+        for _ in range(steps):
+            if not lanczos.ended:
+                lanczos.step()
+    basis = torch.stack([lanczos.basis[i] for i in range(lanczos.steps)]).double()
+    assert (basis @ basis.mT - torch.eye(len(basis))).abs().max() < 3 * loss
+    assert lanczos.sweeps < lanczos.steps
+    projected = (basis @ matrix.double() @ basis.mT).numpy()
+    np.testing.assert_allclose(lanczos.matrix, projected, rtol=0, atol=10 * loss * lanczos.scale)
+
+
 @pytest.mark.parametrize(("name", "share"), [("outliers", 0.5), ("flat", 0.5), ("large", 0.5)])
 def test_most_sweeps_are_saved_in_double_precision(name, share):
     lanczos, *_ = grown(CASES[name], torch.float64, 1e-8, 100)
@@ -85,7 +104,7 @@ def test_the_residuals_hold_whatever_is_let_pass(seed, decay):
 def test_the_recurrence_of_the_estimates_follows_a_planted_loss():
     # Exact arithmetic, but for q_1 and q_2 that are not quite orthogonal to q_0: the estimates must grow as the truth.
     a = torch.diag(torch.tensor([9.0, 4.0, 2.5, 1.0, 0.3, 0.1], dtype=torch.float64))
-    estimates = Orthogonality(1e-30)
+    estimates = Orthogonality(1e-30, 5)
     basis, alphas, betas = [torch.ones(6, dtype=torch.float64) / 6**0.5], [], []
     for j in range(5):
         w = a @ basis[j] - (betas[-1] * basis[j - 1] if j else 0)
@@ -95,9 +114,10 @@ def test_the_recurrence_of_the_estimates_follows_a_planted_loss():
             w += 1e-6 * w.norm() * basis[0]
         betas.append(float(w.norm()))
         basis.append(w / w.norm())
-        found = estimates.advance(np.array(alphas), np.array(betas), 9.0)
+        matrix = np.diag(alphas) + np.diag(betas[:-1], 1) + np.diag(betas[:-1], -1)
+        found = estimates.advance(matrix, betas[-1], 9.0)
         if j == 1:
-            estimates._latest[0] = 1e-6
+            estimates._inner[0, 2] = estimates._inner[2, 0] = 1e-6
         if j > 1:
             true = max(abs(float(basis[j + 1] @ basis[i])) for i in range(j))
             assert found == pytest.approx(true, rel=1e-3)

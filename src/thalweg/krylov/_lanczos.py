@@ -29,10 +29,9 @@ class Lanczos:
     recurrence has no entry is rounding or asymmetry of the operator; it is kept as noise and counted into the
     residuals.
 
-    The sweeps over the whole basis cost more memory traffic than anything else here. In the first run a step goes
-    without while the estimated inner products stay below ``loss``; when they don't, this step and the next have
-    theirs. M is the projected matrix to working precision all the same (Simon, 1984); what the sweeps take away is
-    noise like the rest.
+    The sweeps over the whole basis cost more memory traffic than anything else here. A step goes without while the
+    estimated inner products stay below ``loss``; when they don't, this step and the next have theirs. M is the
+    projected matrix to working precision all the same (Simon, 1984); what the sweeps take away is noise like the rest.
 
     Args:
         operator: The matrix A.
@@ -63,7 +62,7 @@ class Lanczos:
         self._scale = self._beta = 0.0
         # In single precision a tenth of the root: the estimates may be too low by as much before they have learnt.
         self._loss = min(loss, torch.finfo(self.space.dtype).eps ** 0.5, 3e-5)
-        self._orthogonality = Orthogonality(torch.finfo(self.space.dtype).eps)
+        self._orthogonality = Orthogonality(torch.finfo(self.space.dtype).eps, capacity)
         self._again = False
         self.invariant = False
         self.sweeps = 0
@@ -120,6 +119,8 @@ class Lanczos:
             if left < 1e3 * torch.finfo(w.dtype).eps:
                 return False
             w /= left
+        self._orthogonality.begin(self.steps)
+        self._again = False
         self._starts.append(self.steps)
         self._next = w, 1.0
         return True
@@ -210,10 +211,9 @@ class Lanczos:
 
     def _expected(self, j: int) -> float:
         """The largest inner product that the next vector is expected to have with the basis."""
-        if self._loss == 0 or len(self._starts) > 1 or self._beta <= self._rounding:
+        if self._loss == 0 or self._beta <= self._rounding:
             return np.inf
-        band = self._matrix[: j + 1, : j + 1]
-        return self._orthogonality.advance(np.diag(band), np.append(np.diag(band, 1), self._beta), self._scale)
+        return self._orthogonality.advance(self._matrix[: j + 1, : j + 1], self._beta, self._scale)
 
     def _sweep(self, w: Tensor, j: int) -> Tensor:
         """Orthogonalise against the whole basis, and return what was taken away."""
