@@ -84,21 +84,22 @@ def test_running_out_halves_the_micro_batch_and_goes_on(call, keep, error):
         assert "products go on with 8 samples a pass" in str(said[0].message)
 
 
+class Fits(torch.nn.Module):
+    """Runs out of memory above a number of samples, once that is set."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = mlp()
+        self.limit = 100
+
+    def forward(self, x):
+        if len(x) > self.limit:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return self.body(x)
+
+
 def test_it_is_said_once_and_halved_as_often_as_need_be():
-    class Large(torch.nn.Module):
-        """Fits three samples."""
-
-        def __init__(self):
-            super().__init__()
-            self.body = mlp()
-            self.limit = 100
-
-        def forward(self, x):
-            if len(x) > self.limit:
-                raise torch.OutOfMemoryError("CUDA out of memory.")
-            return self.body(x)
-
-    model = Large()
+    model = Fits()
     landscape = tw.Landscape(model, CROSS, data())
     expected = tw.hessian(landscape) @ landscape.theta
     model.limit = 3
@@ -144,20 +145,6 @@ def test_bad_budgets():
         pytest.raises(tw.errors.ArgumentError, match=r"memory: expected 'auto' or a number of bytes, got 1\.5"),
     ):
         tw.ggn(landscape, memory=1.5)
-
-
-class Fits(torch.nn.Module):
-    """Runs out of memory above a number of samples, once that is set."""
-
-    def __init__(self):
-        super().__init__()
-        self.body = mlp()
-        self.limit = 100
-
-    def forward(self, x):
-        if len(x) > self.limit:
-            raise torch.OutOfMemoryError("CUDA out of memory.")
-        return self.body(x)
 
 
 @pytest.mark.parametrize(
