@@ -146,7 +146,7 @@ BAD_DATA = {
     "all masked": (
         lambda: [(randn(2, 4), torch.tensor([-100, -100]))],
         DataError,
-        r"data: expected terms of positive total weight, got 0: all are masked\.",
+        r"data: expected terms of positive total weight, got 0: there are none, or all are masked\.",
     ),
     "loss not finite": (
         lambda: [*data(), (torch.full((2, 4), torch.inf, dtype=torch.float64), classes(2)), *data()],

@@ -90,6 +90,24 @@ ONE = torch.tensor([1])
             ),
         ),
         (
+            lambda: objectives.cross_entropy().terms(randn(3, 4), (None, torch.tensor([0, -100, 4]))),
+            r"cross_entropy: expected classes from 0 to 3, or -100 where masked, got 4\.",
+        ),
+        (
+            lambda: objectives.cross_entropy(ignore_index=0).terms(
+                randn(2, 3, 2), (None, torch.tensor([[0, 1], [-1, 2]]))
+            ),
+            r"cross_entropy: expected classes from 0 to 2, or 0 where masked, got -1\.",
+        ),
+        (
+            lambda: objectives.causal_lm().terms(randn(1, 3, 5), torch.tensor([[0, 7, 1]])),
+            r"causal_lm: expected classes from 0 to 4, or -100 where masked, got 7\.",
+        ),
+        (
+            lambda: objectives.huggingface().terms(randn(1, 3), {"labels": torch.tensor([3])}),
+            r"huggingface classification: expected classes from 0 to 2, or -100 where masked, got 3\.",
+        ),
+        (
             lambda: objectives.huggingface("regression").terms(randn(2, 3), {"labels": randn(2)}),
             r"huggingface regression: expected labels of the shape of the logits, \(2, 3\), got \(2,\)\.",
         ),

@@ -54,7 +54,10 @@ class Survey:
         if not self.losses:
             raise DataError("data: expected at least one batch, got none.")
         if not self.weight > 0:
-            raise DataError(f"data: expected terms of positive total weight, got {self.weight:g}: all are masked.")
+            raise DataError(
+                f"data: expected terms of positive total weight, got {self.weight:g}: "
+                "there are none, or all are masked."
+            )
 
     def tally(self, terms: Terms, batch: int) -> None:
         """Count what a batch holds.

@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from thalweg.errors import ArgumentError, ObjectiveError
 from thalweg.objectives._objective import Batch, Objective, Outputs, call, pair, same_shape
+from thalweg.objectives._terms import cross_entropy_terms
 
 
 def cross_entropy(*, weight: Tensor | None = None, ignore_index: int = -100, label_smoothing: float = 0.0) -> Objective:
@@ -28,8 +29,8 @@ def cross_entropy(*, weight: Tensor | None = None, ignore_index: int = -100, lab
     Raises:
         ArgumentError: If ``label_smoothing`` is out of range or combined with ``weight`` (torch's own
             combination of the two is not a weighted mean of terms).
-        ObjectiveError: From the terms or weights, if logits and targets do not fit together, or if targets that are
-            probabilities meet class weights.
+        ObjectiveError: From the terms or weights, if logits and targets do not fit together, a target is no class, or
+            targets that are probabilities meet class weights.
 
     Example:
         >>> objective = cross_entropy()
@@ -46,9 +47,7 @@ def cross_entropy(*, weight: Tensor | None = None, ignore_index: int = -100, lab
     def terms(outputs: Outputs, batch: Batch) -> Tensor:
         targets = pair(batch, name)[1]
         logits = _logits(outputs, targets)
-        return functional.cross_entropy(
-            logits, targets, ignore_index=ignore_index, label_smoothing=label_smoothing, reduction="none"
-        )
+        return cross_entropy_terms(logits, targets, name, ignore_index=ignore_index, label_smoothing=label_smoothing)
 
     def weights(batch: Batch) -> Tensor:
         targets = pair(batch, name)[1]

@@ -6,12 +6,12 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from thalweg.errors import ArgumentError, ObjectiveError
 from thalweg.objectives._classification import draw_class, score_class
 from thalweg.objectives._language import causal_lm, logits_of, token_terms
 from thalweg.objectives._objective import Batch, Objective, Outputs, describe
+from thalweg.objectives._terms import cross_entropy_terms
 
 Task = Literal["classification", "token-classification", "causal-lm", "regression"]
 _LOSSES = {
@@ -71,7 +71,7 @@ def huggingface(task: Task = "classification", *, ignore_index: int = -100) -> O
                 f"{name}: expected logits (N, C) and labels (N,), got {tuple(logits.shape)} and "
                 f"{tuple(labels.shape)}. For a loss a token pass task='token-classification' or 'causal-lm'."
             )
-        return functional.cross_entropy(logits, labels, ignore_index=ignore_index, reduction="none")
+        return cross_entropy_terms(logits, labels, name, ignore_index=ignore_index)
 
     def weights(batch: Batch) -> Tensor:
         return (_labels(batch) != ignore_index).to(torch.get_default_dtype())

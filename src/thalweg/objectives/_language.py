@@ -6,11 +6,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from thalweg.errors import ObjectiveError
 from thalweg.objectives._classification import draw_class, score_class
 from thalweg.objectives._objective import Batch, Objective, Outputs, describe
+from thalweg.objectives._terms import cross_entropy_terms
 
 
 def causal_lm(*, ignore_index: int = -100) -> Objective:
@@ -78,15 +78,13 @@ def token_terms(logits: Tensor, targets: Tensor, ignore_index: int, name: str) -
     """Cross-entropy a token, zero where masked; logits (N, T, V), targets (N, T).
 
     Raises:
-        ObjectiveError: If the shapes do not fit.
+        ObjectiveError: If the shapes do not fit, or a target is no class.
     """
     if logits.ndim != 3 or logits.shape[:2] != targets.shape:
         raise ObjectiveError(
             f"{name}: expected logits of shape (N, T, V) for {tuple(targets.shape)} targets, got {tuple(logits.shape)}."
         )
-    flat = functional.cross_entropy(
-        logits.flatten(end_dim=1), targets.flatten(), ignore_index=ignore_index, reduction="none"
-    )
+    flat = cross_entropy_terms(logits.flatten(end_dim=1), targets.flatten(), name, ignore_index=ignore_index)
     return flat.reshape(targets.shape)
 
 
