@@ -175,8 +175,10 @@ def test_a_fingerprint_is_of_values_and_not_of_storage():
     ids=lambda tensor: str(tensor.dtype),
 )
 def test_every_kind_of_tensor_has_a_fingerprint(tensor):
-    digest, total = fingerprint(tensor)
-    assert len(digest) == 16
+    checksum, total = fingerprint(tensor)
+    assert (checksum, total) == fingerprint(tensor.clone())
+    other = tensor.reshape(1, *tensor.shape) if tensor.numel() == 0 else tensor.logical_not().to(tensor.dtype)
+    assert checksum != fingerprint(other)[0]
     assert total >= 0
 
 
