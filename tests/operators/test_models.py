@@ -99,6 +99,14 @@ def test_the_dense_hessian(name):
     close(tw.hessian(landscape_of(name)).dense(), twin_of(name, "hessian"))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["double-backward", "forward-over-reverse"])
+@pytest.mark.parametrize("kind", OPERATORS)
+@pytest.mark.parametrize("name", ["gpt2, sdpa", "vit, sdpa"])
+def test_the_dense_matrix_by_every_exact_engine(name, kind, engine):
+    close(OPERATORS[kind](landscape_of(name), engine=engine).dense(), twin_of(name, kind))
+
+
 @pytest.mark.parametrize("engine", ["double-backward", "forward-over-reverse", "finite-differences"])
 @pytest.mark.parametrize("name", ["gpt2, sdpa", "bert masked, sdpa", "resnet"])
 def test_every_engine(name, engine):
