@@ -1,13 +1,16 @@
 """The command line as a user meets it: files on disk, one line for an error, exit codes."""
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 import thalweg as tw
 from thalweg.cli import main
+from thalweg.cli._target import load_target
 
 TARGET = """
 import torch
@@ -26,6 +29,35 @@ def build():
 
 def broken():
     return 1 / 0
+
+
+def asks(for_more):
+    return landscape
+
+
+def misshapen():
+    return tw.Landscape(torch.nn.Linear(3, 1), tw.objectives.mse(), data)
+
+
+class Fails(torch.nn.Linear):
+    calls = 0
+
+    def forward(self, x):
+        Fails.calls += 1
+        if Fails.calls > 9:
+            raise LookupError("lost on the way")
+        return super().forward(x)
+
+
+def fails_later():
+    return tw.Landscape(Fails(2, 1), tw.objectives.mse(), data)
+
+
+def one_parameter():
+    return tw.Landscape(torch.nn.Linear(2, 1), tw.objectives.mse(), data, params="bias")
+
+
+rounded = tw.Landscape(model, tw.objectives.mse(), data, autocast=torch.bfloat16)
 """
 
 
@@ -69,6 +101,13 @@ def test_measure_writes_a_report(monkeypatch, capsys, target, tmp_path, name):
     assert findings.configuration["target"].endswith(f"mine.py:{name}")
 
 
+def test_json_is_what_the_report_holds(monkeypatch, capsys, target, tmp_path):
+    out = tmp_path / "r"
+    code, printed, _ = call(monkeypatch, capsys, "measure", f"{target}:landscape", "--out", str(out), "--json")
+    assert code == 0
+    assert printed == (out / "results.json").read_text(encoding="utf-8")
+
+
 def test_json_is_the_findings_and_nothing_else(monkeypatch, capsys, target, tmp_path):
     code, printed, _ = call(
         monkeypatch,
@@ -84,7 +123,7 @@ def test_json_is_the_findings_and_nothing_else(monkeypatch, capsys, target, tmp_
         "2",
     )
     assert code == 0
-    findings = tw.Findings.from_dict(json.loads(printed))
+    findings = tw.Findings.from_dict(json.loads(printed)["findings"])
     assert findings.configuration["measure.seed"] == 4
     assert findings.measurements[0].density.nodes.shape[0] == 2
 
@@ -93,7 +132,7 @@ def test_the_device_is_used(monkeypatch, capsys, target, tmp_path):
     arguments = ["measure", f"{target}:landscape", "--out", str(tmp_path / "r"), "--json", "--device", "cpu"]
     code, printed, _ = call(monkeypatch, capsys, *arguments)
     assert code == 0
-    assert json.loads(printed)["measurements"][0]["top"]["provenance"]["device"] == "cpu"
+    assert json.loads(printed)["findings"]["measurements"][0]["top"]["provenance"]["device"] == "cpu"
 
 
 @pytest.mark.parametrize(
@@ -102,6 +141,7 @@ def test_the_device_is_used(monkeypatch, capsys, target, tmp_path):
         ("nowhere.py:landscape", "target: expected an existing file, got 'nowhere.py'"),
         ("nowhere.py", "target: expected FILE.py:NAME, got 'nowhere.py'"),
         ("{}:missing", "expected a name in {}, got 'missing'. It defines torch, tw, model, data, landscape, number"),
+        ("{}:asks", "expected asks to be a Landscape or a function without arguments that returns one, got function"),
         ("{}:number", "expected number to be a Landscape or a function without arguments that returns one, got int"),
     ],
 )
@@ -126,6 +166,84 @@ def test_a_target_that_raises_keeps_its_traceback(monkeypatch, capsys, target, t
     assert last.startswith("thalweg: error: target: broken() raised ZeroDivisionError: division by zero")
     assert f"({target}, line 17)" in last
     assert list(tmp_path.iterdir()) == [target] or {p.name for p in tmp_path.iterdir()} <= {"mine.py", "__pycache__"}
+
+
+def test_the_line_is_the_users_own_though_torch_raises(monkeypatch, capsys, target, tmp_path):
+    code, _, said = call(monkeypatch, capsys, "measure", f"{target}:misshapen", "--out", str(tmp_path / "report"))
+    assert code == 2
+    number = 1 + TARGET.splitlines().index("    return tw.Landscape(torch.nn.Linear(3, 1), tw.objectives.mse(), data)")
+    assert f"({target}, line {number})" in said.strip().splitlines()[-1]
+    assert "site-packages" not in said
+
+
+def test_a_model_that_raises_while_it_is_measured_is_one_line_too(monkeypatch, capsys, target, tmp_path):
+    code, _, said = call(monkeypatch, capsys, "measure", f"{target}:fails_later", "--out", str(tmp_path / "report"))
+    assert code == 2
+    assert 'raise LookupError("lost on the way")' in said
+    last = said.strip().splitlines()[-1]
+    assert last.startswith("thalweg: error: target: measuring fails_later raised LookupError: lost on the way")
+    assert not (tmp_path / "report").exists()
+
+
+def test_an_error_of_ours_is_not_blamed_on_the_user(monkeypatch, capsys, target, tmp_path):
+    def wrong(*_, **__):
+        raise RuntimeError("ours")
+
+    monkeypatch.setattr("thalweg.cli._app.measure", wrong)
+    with pytest.raises(RuntimeError, match="ours"):
+        call(monkeypatch, capsys, "measure", f"{target}:landscape", "--out", str(tmp_path / "report"))
+
+
+def test_a_syntax_error_says_where_it_is_once(monkeypatch, capsys, tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text("x = 1\nif x\n")
+    code, _, said = call(monkeypatch, capsys, "measure", f"{path}:x", "--out", str(tmp_path / "report"))
+    assert code == 2
+    last = said.strip().splitlines()[-1]
+    assert "SyntaxError" in last
+    assert last.count("line ") == 1
+    assert "(mine.py, line 2)" in last
+
+
+def test_one_parameter_has_no_plane(monkeypatch, capsys, target, tmp_path):
+    out = tmp_path / "report"
+    code, _, said = call(monkeypatch, capsys, "measure", f"{target}:one_parameter", "--out", str(out))
+    assert code == 0, said
+    (found,) = tw.read_results(out).measurements
+    assert (found.size, found.surface) == (1, None)
+
+
+def test_a_landscape_keeps_its_autocast_on_another_device(target):
+    assert load_target(f"{target}:rounded", "cpu").autocast == torch.bfloat16
+
+
+def test_a_place_that_cannot_be_written_to_is_refused_before_any_work(monkeypatch, capsys, target):
+    monkeypatch.setattr("thalweg.cli._app.measure", None)
+    code, _, said = call(monkeypatch, capsys, "measure", f"{target}:landscape", "--out", "/proc/nowhere/report")
+    assert code == 2
+    assert said.startswith("thalweg: error: folder: expected a place that can be written to, got /proc/nowhere/report")
+
+
+def test_a_disk_that_fails_at_the_end_is_one_line(monkeypatch, capsys, target, tmp_path):
+    def full(*_, **__):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("thalweg.cli._app.write_report", full)
+    code, _, said = call(monkeypatch, capsys, "measure", f"{target}:landscape", "--out", str(tmp_path / "report"))
+    assert code == 2
+    assert said.strip().splitlines()[-1].endswith("(No space left on device).")
+
+
+def test_without_a_command_there_is_help_and_no_empty_error(monkeypatch, capsys):
+    code, printed, said = call(monkeypatch, capsys)
+    assert code == 2
+    assert "Usage" in printed + said
+    assert "error:" not in said
+
+
+def test_the_package_runs_as_a_module():
+    done = subprocess.run([sys.executable, "-m", "thalweg", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == tw.__version__
 
 
 def test_a_file_that_raises_keeps_its_traceback(monkeypatch, capsys, tmp_path):
@@ -165,6 +283,7 @@ def test_a_folder_with_other_things_is_refused_before_any_work(monkeypatch, caps
         (["fly"], "No such command 'fly'"),
         (["demo", "--device", "abacus"], "device: expected one that torch can use here, got 'abacus'"),
         (["demo", "--data", "imagenet"], "imagenet"),
+        (["demo", "--samples", "1000000"], "1000000"),
         (["demo", "--data", "mnist", "--data-root", "/nonexistent"], "--data-root"),
     ],
 )

@@ -52,6 +52,53 @@ def test_prescribed_spectra_are_found_whole(name, which):
             assert pairs.matvecs == op.matvecs == pairs.cost.matvecs
 
 
+BULK = (torch.linspace(0, 4, 600, dtype=torch.float64) ** 3 / 64).tolist()
+COPIES = {
+    "two fourfold": ([10.0] * 4 + [6.0] * 4, 8, "LA"),
+    "threefold below": ([10.0, 10.0, 6.0, 6.0, 3.0, 3.0, 3.0], 7, "LA"),
+    "fivefold": ([10.0] * 5, 5, "LA"),
+    "both ends": ([7.0, 7.0, 6.0, -3.0, -3.0, -2.0], 5, "BE"),
+}
+
+
+@pytest.mark.parametrize("tol", [1e-4, 1e-8])
+@pytest.mark.parametrize("name", COPIES)
+def test_a_copy_that_comes_up_late_in_a_run_converges(name, tol):
+    """Rounding brings a copy up at the end of a run; the next one finds it, but only the first can finish it."""
+    head, k, which = COPIES[name]
+    diagonal = torch.tensor(head + BULK, dtype=torch.float64)
+    for seed in range(10):
+        op = tw.FunctionOperator(lambda v: diagonal * v, len(diagonal), dtype=torch.float64)
+        pairs = tw.eigenpairs(op, k, which, tol=tol, generator=torch.Generator().manual_seed(seed))
+        assert pairs.converged.all()
+        assert pairs.complete
+        assert pairs.matvecs < 100, "a fraction of the 300 that a search that waits would take"
+        expected = torch.tensor(wanted(diagonal.tolist(), k, which), dtype=torch.float64)
+        torch.testing.assert_close(pairs.values, expected, rtol=0, atol=2 * tol * 10)
+
+
+WRONG = {
+    "eigenpairs": (lambda op: tw.eigenpairs("L", 2), "operator: expected an operator, got str"),
+    "trace": (lambda op: tw.trace(torch.eye(3)), "operator: expected an operator, got Tensor"),
+    "density": (lambda op: tw.density(None), "operator: expected an operator, got NoneType"),
+    "k": (lambda op: tw.eigenpairs(op, 2.5), r"k: expected a whole number, got 2\.5"),
+    "max_matvecs": (
+        lambda op: tw.eigenpairs(op, 2, max_matvecs=3.5),
+        r"max_matvecs: expected a whole number, got 3\.5",
+    ),
+    "probes": (lambda op: tw.trace(op, probes=2.5), r"probes: expected a whole number, got 2\.5"),
+    "steps": (lambda op: tw.density(op, steps=True), "steps: expected a whole number, got True"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_types_are_named(name):
+    call, message = WRONG[name]
+    op, _ = operator([3.0, 2.0, 1.0])
+    with unchecked(), pytest.raises(tw.errors.ArgumentError, match=message):
+        call(op)
+
+
 def test_a_single_start_misses_the_copies_that_the_search_finds():
     op, _ = operator([10.0, 10.0, 6.0, 3.0, 1.0])
     lanczos = Lanczos(op, 5)

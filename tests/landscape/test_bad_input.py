@@ -244,6 +244,38 @@ def test_dropout_inside_recurrent_and_attention_layers_is_named():
         tw.Landscape(layer, CROSS, batches, mode="train")
 
 
+def test_batch_norm_without_running_statistics_has_no_eval_mode():
+    """It would normalise by the batch all the same, so that every result depended on how the data are cut."""
+    model = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3, track_running_stats=False)).double()
+    message = r"mode: expected 'train', got 'eval': 1 has no running statistics and normalises by the batch"
+    with unchanged(model), pytest.raises(ArgumentError, match=message):
+        tw.Landscape(model, CROSS, data())
+    assert tw.Landscape(model, CROSS, data(), mode="train").count == 8
+    by_sample = [nn.Linear(4, 6), nn.Unflatten(1, (3, 2)), nn.InstanceNorm1d(3), nn.Flatten(), nn.Linear(6, 3)]
+    assert tw.Landscape(nn.Sequential(*by_sample).double(), CROSS, data()).count == 8
+
+
+@pytest.mark.parametrize(
+    ("device", "message"),
+    [
+        ("abacus", r"device: expected one that torch can use here, got 'abacus' \("),
+        ("meta", r"device: expected one that holds values, got 'meta'\."),
+        (3.5, r"device: expected one that torch can use here, got 3\.5 \("),
+    ],
+)
+def test_devices_that_cannot_compute_are_named(device, message):
+    with unchecked(), pytest.raises(ArgumentError, match=message):
+        tw.Landscape(mlp(), CROSS, data(), device=device)
+
+
+@pytest.mark.parametrize("size", [1, 7])
+def test_targets_cut_from_a_table_are_read_whatever_their_stride(size):
+    inputs, table = randn(8, 4), torch.stack([classes(8), classes(8)], dim=1)
+    whole = tw.Landscape(mlp(), CROSS, [(inputs, table[:, 0])])
+    parts = [(inputs[i : i + size], table[i : i + size, 0]) for i in range(0, 8, size)]
+    torch.testing.assert_close(tw.Landscape(mlp(), CROSS, parts).gradient(), whole.gradient())
+
+
 class Functional(nn.Module):
     """Dropout that ignores eval mode."""
 

@@ -182,6 +182,13 @@ def test_every_kind_of_tensor_has_a_fingerprint(tensor):
     assert total >= 0
 
 
+def test_single_items_cut_from_a_column_have_a_fingerprint():
+    table = torch.randint(3, (8, 2), generator=torch.Generator().manual_seed(0))
+    single = table[2:3, 1]
+    assert single.stride() == (2,)
+    assert fingerprint(single) == fingerprint(torch.tensor([int(single)]))
+
+
 def test_the_total_tells_another_order_from_other_items():
     x, y = randn(6, 4), torch.arange(6)
     total = fingerprint((x, y))[1]

@@ -28,6 +28,13 @@ def test_closed_form_and_cost():
     assert found.provenance == landscape.provenance()
 
 
+@pytest.mark.parametrize("measure", [tw.gradient_norm, lambda model: tw.sharpness(model, 0.1)])
+def test_a_model_is_no_landscape(measure):
+    message = r"landscape: expected a Landscape, got Linear\. Build one: Landscape\(model, objective, data\)\."
+    with unchecked(), pytest.raises(tw.errors.ArgumentError, match=message):
+        measure(torch.nn.Linear(2, 1))
+
+
 def test_zero_at_a_saddle():
     assert gradient_norm(formula(lambda t: t[0] * t[1], [0.0, 0.0])).value == 0
 

@@ -100,6 +100,14 @@ ONE = torch.tensor([1])
             r"cross_entropy: expected classes from 0 to 2, or 0 where masked, got -1\.",
         ),
         (
+            lambda: objectives.cross_entropy(weight=torch.ones(5)).terms(randn(2, 3), (None, torch.tensor([0, 1]))),
+            r"cross_entropy: expected one weight for each of 3 classes, got \(5,\)\.",
+        ),
+        (
+            lambda: objectives.cross_entropy().terms(randn(2, 3), (None, torch.tensor([0, 1], dtype=torch.int32))),
+            r"expected class indices of torch\.int64, got torch\.int32\. Convert them by \.long\(\)\.",
+        ),
+        (
             lambda: objectives.causal_lm().terms(randn(1, 3, 5), torch.tensor([[0, 7, 1]])),
             r"causal_lm: expected classes from 0 to 4, or -100 where masked, got 7\.",
         ),
@@ -132,6 +140,10 @@ def test_shapes_and_structures(call, message):
         (
             lambda: objectives.cross_entropy(label_smoothing=0.1, weight=torch.ones(3)),
             r"label_smoothing: expected 0 together with class weights; give one of the two\.",
+        ),
+        (
+            lambda: objectives.cross_entropy(weight=[1.0, 2.0]),
+            r"weight: expected a tensor with one weight a class, got list\.",
         ),
         (
             lambda: objectives.huggingface("chess"),

@@ -213,6 +213,8 @@ def test_bad_options(options, message):
 def test_vectors_that_are_not_finite_are_noticed():
     op = tw.hessian(tw.Landscape(mlp(), CROSS, data()))
     with pytest.raises(tw.errors.NonFiniteError, match=r"got a non-finite one in product 1 of this operator\."):
+        op @ torch.full((43,), 1e308, dtype=torch.float64)
+    with pytest.raises(tw.errors.ArgumentError, match="vectors: expected finite entries"):
         op @ torch.full((43,), torch.nan, dtype=torch.float64)
 
 

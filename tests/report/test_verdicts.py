@@ -51,6 +51,14 @@ def test_a_minimum_is_called_no_more_than_was_computed():
     )
 
 
+def test_weight_decay_is_said_to_be_no_part_of_the_loss():
+    four = findings()
+    said = "Weight decay (0.0005) is no part of this loss, though training had it."
+    assert said in verdicts(replace(four, configuration={"weight_decay": 5e-4}))[0].rule
+    for configuration in ({}, {"weight_decay": 0.0}, {"weight_decay": None}):
+        assert "decay" not in verdicts(replace(four, configuration=configuration))[0].rule
+
+
 @pytest.mark.parametrize(("gain", "tone"), [(0.0099, "yes"), (0.0101, "no")])
 def test_converged_means_that_a_step_gains_at_most_one_percent(gain, tone):
     assert converged(with_gain(minimum(), gain)) == tone
@@ -263,6 +271,9 @@ def test_what_was_done_about_batch_normalisation_is_quoted():
     assert batch_norm(replace(four, configuration={"BatchNorm": "kept."})) == "kept"
     assert batch_norm(replace(four, configuration={"batch_norm": None, "batch_size": 3})) is None
     assert "Batch" not in connectivity(four.connections).rule
+    interpolated = batch_norm(replace(four, configuration={"path.buffers": "interpolated"}))
+    assert interpolated.startswith("running statistics are interpolated with the weights; estimated anew")
+    assert batch_norm(replace(four, configuration={"path.buffers": "none"})) is None
 
 
 # How far can this be trusted?

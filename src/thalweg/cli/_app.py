@@ -1,6 +1,5 @@
 """The commands and their options."""
 
-import json
 import sys
 import warnings
 from collections.abc import Iterator
@@ -8,16 +7,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
 import typer
 from rich.console import Console
 
 from thalweg._version import __version__
 from thalweg.cli._summary import print_summary
-from thalweg.cli._target import load_target
+from thalweg.cli._target import guarded, load_target
 from thalweg.errors import ArgumentError, ThalwegError, ThalwegWarning
 from thalweg.estimate import versions
+from thalweg.landscape._arguments import check_device
 from thalweg.report import write_report
+from thalweg.report._store import to_json
 from thalweg.report._write import require_replaceable
 from thalweg.study import DemoSettings, Findings, MeasureSettings, demo, measure
 
@@ -51,7 +51,9 @@ def run() -> None:
         explain = getattr(error, "format_message", None)
         if explain is None:
             raise
-        _say(explain())
+        # Without a command the help has been shown, and there is nothing more to say.
+        if explain():
+            _say(explain())
         code = 2
     if code == 130:
         _say("interrupted; nothing was written")
@@ -74,7 +76,7 @@ def run_demo(
     device: Device = None,
     top: Top = 20,
     probes: Probes = 4,
-    data: Annotated[str, typer.Option(help="digits, mnist, fashion-mnist or cifar10.")] = "digits",
+    data: Annotated[str, typer.Option(help="digits, mnist, fashion-mnist or cifar-10.")] = "digits",
     data_root: Annotated[
         Path | None, typer.Option(help="Folder of the data sets; by default the environment variable THALWEG_DATA.")
     ] = None,
@@ -121,7 +123,7 @@ def run_measure(
         raise ArgumentError(f"top: expected at most the number of parameters {landscape.size}, got {top}.")
     name = target.rpartition(":")[2]
     with _notes():
-        found = measure(landscape, settings, name=name, progress=True)
+        found = guarded(lambda: measure(landscape, settings, name=name, progress=True), target, f"measuring {name}")
     findings = Findings(
         title=f"Loss landscape of {name}",
         measurements=(found,),
@@ -139,9 +141,12 @@ def run_measure(
 
 
 def _finish(findings: Findings, out: Path, as_json: bool) -> None:
-    page = write_report(findings, out)
+    try:
+        page = write_report(findings, out)
+    except OSError as error:
+        raise ArgumentError(f"out: could not write the report to {out} ({error}).") from error
     if as_json:
-        typer.echo(json.dumps(findings.to_dict(), allow_nan=False, indent=2))
+        typer.echo(to_json(findings), nl=False)
     else:
         print_summary(findings)
     _say(f"report written to {page}", error=False)
@@ -150,11 +155,7 @@ def _finish(findings: Findings, out: Path, as_json: bool) -> None:
 def _device(name: str | None) -> str | None:
     if name is None:
         return None
-    try:
-        torch.empty(0, device=torch.device(name))
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise ArgumentError(f"device: expected one that torch can use here, got {name!r} ({reason}).") from None
+    check_device(name)
     return name
 
 

@@ -1,11 +1,12 @@
 """Find the user's landscape in the user's file."""
 
 import importlib.util
+import inspect
 import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType, TracebackType
+from types import ModuleType
 from typing import Any
 
 from thalweg.errors import TargetError, ThalwegError
@@ -36,7 +37,7 @@ def load_target(target: str, device: str | None = None) -> Landscape:
     if found is None:
         public = [key for key in vars(module) if not key.startswith("_")]
         raise TargetError(f"target: expected a name in {file}, got {name!r}. It defines {', '.join(public) or 'none'}.")
-    if callable(found) and not isinstance(found, Landscape):
+    if callable(found) and not isinstance(found, Landscape) and _needs_nothing(found):
         found = _guarded(found, path, f"{name}()")
     if not isinstance(found, Landscape):
         raise TargetError(
@@ -44,6 +45,17 @@ def load_target(target: str, device: str | None = None) -> Landscape:
             f"got {type(found).__name__}."
         )
     return found if device is None else _moved(found, device)
+
+
+def _needs_nothing(function: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(function).bind()
+    except TypeError:
+        return False
+    except ValueError:
+        # Some functions written in C do not say what they take.
+        return True
+    return True
 
 
 def _moved(landscape: Landscape, device: str) -> Landscape:
@@ -57,6 +69,7 @@ def _moved(landscape: Landscape, device: str) -> Landscape:
         microbatch=landscape.microbatch,
         device=device,
         dtype=landscape.space.dtype,
+        autocast=landscape.autocast,
     )
     return there.at(landscape.theta.to(there.space.device), buffers=landscape.buffers)
 
@@ -76,21 +89,37 @@ def _run(path: Path) -> ModuleType:
     return module
 
 
-def _guarded(call: Callable[[], Any], path: Path, what: str) -> Any:
+def guarded(call: Callable[[], Any], target: str, what: str) -> Any:
+    """Call something that runs the user's code, and tell its errors from our own.
+
+    Raises:
+        TargetError: If the user's code raises; the traceback of it is written to standard error.
+    """
+    return _guarded(call, Path(target.rpartition(":")[0]), what, ours=True)
+
+
+def _guarded(call: Callable[[], Any], path: Path, what: str, *, ours: bool = False) -> Any:
     try:
         return call()
     except ThalwegError:
         raise
     except (Exception, SystemExit) as error:
-        sys.stderr.write("".join(traceback.format_exception(type(error), error, _own_frames(error, path))))
-        last = traceback.extract_tb(_own_frames(error, path))
-        line = f", line {last[-1].lineno}" if last else ""
-        raise TargetError(f"target: {what} raised {type(error).__name__}: {error} ({path}{line}).") from error
+        own = _own_frames(error, path)
+        if ours and not own:
+            raise
+        sys.stderr.write("".join(["Traceback (most recent call last):\n"] * bool(own)) + "".join(own.format()))
+        sys.stderr.write("".join(traceback.format_exception_only(error)))
+        # A syntax error says itself where it is.
+        where = f" ({own[-1].filename}, line {own[-1].lineno})" if own else ""
+        raise TargetError(f"target: {what} raised {type(error).__name__}: {error}{where}.") from error
 
 
-def _own_frames(error: BaseException, path: Path) -> TracebackType | None:
-    """Leave out the frames that led to the user's file."""
-    frames = error.__traceback__
-    while frames is not None and Path(frames.tb_frame.f_code.co_filename).name != path.name:
-        frames = frames.tb_next
-    return frames if frames is not None else error.__traceback__
+def _own_frames(error: BaseException, path: Path) -> traceback.StackSummary:
+    """Keep the frames of the user's own folder: neither what led to it nor what it called."""
+    folder = path.parent.resolve()
+    frames = traceback.extract_tb(error.__traceback__)
+    return traceback.StackSummary.from_list([frame for frame in frames if _is_own(Path(frame.filename), folder)])
+
+
+def _is_own(file: Path, folder: Path) -> bool:
+    return file.resolve().is_relative_to(folder) and "site-packages" not in file.parts

@@ -68,7 +68,7 @@ def plot_surface(
                      "title": {"text": grid.label, "side": "top", "font": {"size": 12.5}},
                      "thickness": 10, "outlinewidth": 0, "len": 0.9, "x": 1.0, "xpad": 8},
     }  # fmt: skip
-    first, second = (_screen.text(label) for label in grid.axes)
+    first, second = (_screen.text(label) for label in (grid.axes if kind == "contour" else result.labels))
     if kind == "contour":
         _add_contours(figure, grid, shared)
         figure.update_xaxes(title_text=first, showgrid=False, constrain="domain")
@@ -106,7 +106,8 @@ def draw_surface(
     options: dict[str, Any] = {"projection": "3d"} if kind == "3d" else {}
     figure, axes = _paper.panel(axes, title, width=4.6, height=4.0, **options)
     lowest, highest = grid.limits
-    first, second = (_paper.text(label) for label in grid.axes)
+    # In perspective there is room for the directions alone.
+    first, second = (_paper.text(label) for label in (grid.axes if kind == "contour" else result.labels))
     if kind == "contour":
         levels = np.linspace(lowest, highest, 19)
         filled = axes.contourf(grid.x, grid.y, grid.height, levels=levels, cmap=scale, extend="both")
@@ -133,8 +134,13 @@ def _raise_relief(axes: Any, grid: _Grid, scale: Any, labels: tuple[str, str]) -
     axes.plot_surface(
         x, y, grid.height, facecolors=colours, shade=False, rstride=1, cstride=1, linewidth=0.3, edgecolor="#ffffff55"
     )
+    px, py, height = grid.minimum
+    # Above the surface in drawing order, since matplotlib would sort the dot behind it.
+    axes.plot([px], [py], [height], "o", markersize=4.5, markerfacecolor="white", markeredgecolor="#20262e", zorder=10)
     axes.set_zticks(grid.ticks, grid.tick_text, fontsize=8)
     axes.tick_params(labelsize=8, labelcolor=INK["light"], pad=1)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(load("matplotlib.ticker").MaxNLocator(4))
     axes.set_xlabel(labels[0], fontsize=9, color=INK["light"])
     axes.set_ylabel(labels[1], fontsize=9, color=INK["light"])
     axes.set_zlabel(grid.label, fontsize=9, color=INK["light"])
@@ -142,7 +148,7 @@ def _raise_relief(axes: Any, grid: _Grid, scale: Any, labels: tuple[str, str]) -
         axis.set_pane_color((1, 1, 1, 0))
         axis.line.set_color("#a8a59d")
     axes.view_init(elev=32, azim=-58)
-    axes.set_box_aspect((1, 1, 0.72), zoom=0.88)
+    axes.set_box_aspect((1, 1, 0.72), zoom=0.82)
 
 
 def _add_contours(figure: ScreenFigure, grid: _Grid, shared: dict[str, Any]) -> None:

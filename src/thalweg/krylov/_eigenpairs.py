@@ -12,7 +12,7 @@ from thalweg.errors import ArgumentError, ConvergenceWarning
 from thalweg.estimate import Cost
 from thalweg.krylov._lanczos import Lanczos
 from thalweg.krylov._missed import excluded
-from thalweg.krylov._operator import SymmetricOperator
+from thalweg.krylov._operator import SymmetricOperator, require_symmetric, require_whole
 from thalweg.krylov._projected import eigh
 from thalweg.krylov._results import Eigenpairs, Which
 from thalweg.progress import Progress, track
@@ -71,6 +71,7 @@ def eigenpairs(
         >>> [round(value, 6) for value in eigenpairs(op, 3).values.tolist()]
         [10.0, 10.0, 6.0]
     """
+    require_symmetric(operator)
     size = operator.space.size
     _check_arguments(k, which, tol, max_matvecs, size)
     started = time.perf_counter()
@@ -142,6 +143,11 @@ def _search(
                 check_at = lanczos.steps + 4
                 if not run_is_search:
                     return replace(ritz, complete=True)
+        elif not lanczos.full:
+            stopped = _stopped(lanczos, ritz, tol)
+            if stopped is not None and lanczos.resume(stopped):
+                # Its start is not random, so that it excludes nothing.
+                run_is_search, check_at = False, lanczos.steps + 1
         if lanczos.full:
             return ritz
 
@@ -167,6 +173,16 @@ def _order(values: NDArray[np.float64], k: int, which: Which) -> NDArray[np.intp
     upper = k - k // 2
     ends = np.concatenate([np.arange(count)[::-1][:upper], np.arange(k // 2)[::-1]])
     return ends[:count]
+
+
+def _stopped(lanczos: Lanczos, ritz: _Ritz, tol: float) -> int | None:
+    """Name the earlier run that a wanted pair waits for: what that run left is most of the pair's residual.
+
+    A copy that comes up by rounding at the end of one run is found by the next, which cannot do anything about it.
+    """
+    shares = lanczos.shares(ritz.vectors[:, ~ritz.converged])
+    waiting = (shares[:-1] > np.maximum(0.5 * tol * ritz.scale, 10 * shares[-1])).any(axis=1)
+    return int(np.flatnonzero(waiting)[0]) if waiting.any() else None
 
 
 def _found(lanczos: Lanczos, ritz: _Ritz) -> bool:
@@ -207,7 +223,9 @@ def _thresholds(ritz: _Ritz, which: Which) -> tuple[float | None, float | None]:
 
 
 def _check_arguments(k: int, which: str, tol: float, max_matvecs: int | None, size: int) -> None:
-    if isinstance(k, bool) or not 1 <= k <= size:
+    for name, count in {"k": k, "max_matvecs": k if max_matvecs is None else max_matvecs}.items():
+        require_whole(name, count)
+    if not 1 <= k <= size:
         raise ArgumentError(f"k: expected between 1 and the number of parameters {size}, got {k}.")
     if which not in ("LA", "SA", "LM", "BE"):
         raise ArgumentError(f"which: expected 'LA', 'SA', 'LM' or 'BE', got {which!r}.")

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from thalweg.errors import ArgumentError
 from thalweg.estimate import Cost, Estimate
-from thalweg.krylov._operator import SymmetricOperator
+from thalweg.krylov._operator import SymmetricOperator, require_symmetric, require_whole
 from thalweg.krylov._probes import Distribution, draw_probes
 from thalweg.progress import Progress, track
 
@@ -65,6 +65,7 @@ def trace(
         >>> print(trace(tw.FunctionOperator(lambda v: diagonal * v, 4)))  # signs are exact on a diagonal matrix
         6
     """
+    require_symmetric(operator)
     _check_arguments(rtol, probes, pilot, max_probes, level)
     started = time.perf_counter()
     source = torch.Generator().manual_seed(0) if generator is None else generator
@@ -127,6 +128,8 @@ def _needed(spread: float, half: float, dof: int, level: float) -> float:
 
 
 def _check_arguments(rtol: float | None, count: int | None, pilot: int, max_probes: int, level: float) -> None:
+    for name, number in {"probes": 2 if count is None else count, "pilot": pilot, "max_probes": max_probes}.items():
+        require_whole(name, number)
     if count is not None and count < 2:
         raise ArgumentError(f"probes: expected at least 2, since one probe has no spread, got {count}.")
     if count is None and (rtol is None or not rtol > 0):

@@ -125,6 +125,16 @@ class Lanczos:
         self._next = w, 1.0
         return True
 
+    def resume(self, run: int) -> bool:
+        """Begin a run from what an earlier one left, which is what its share in residuals comes from."""
+        return self.start(self._remainders[run].clone())
+
+    def shares(self, vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what the remainder of each run contributes to the residuals of columns (m, k): (runs, k)."""
+        sizes = np.array([self.space.norm(remainder) for remainder in self._remainders])
+        result: NDArray[np.float64] = np.abs(vectors[self._lasts]) * sizes[:, None]
+        return result
+
     def step(self) -> None:
         """Add the next vector of the run to the basis and multiply it: one product.
 

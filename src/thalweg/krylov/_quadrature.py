@@ -11,7 +11,7 @@ from torch import Tensor
 from thalweg.errors import ArgumentError
 from thalweg.estimate import Cost, Estimate
 from thalweg.krylov._lanczos import Lanczos
-from thalweg.krylov._operator import SymmetricOperator
+from thalweg.krylov._operator import SymmetricOperator, require_symmetric, require_whole
 from thalweg.krylov._probes import Distribution, draw_probes
 from thalweg.krylov._projected import eigh
 from thalweg.krylov._results import Density
@@ -60,6 +60,7 @@ def density(
         >>> [round(node, 6) for node in result.nodes[0].tolist()]
         [1.0, 2.0, 3.0]
     """
+    require_symmetric(operator)
     _check_arguments(probes, steps, grid, width)
     started, space = time.perf_counter(), operator.space
     steps = min(steps, space.size)
@@ -144,6 +145,8 @@ def _default_grid(nodes: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def _check_arguments(probes: int, steps: int, grid: Tensor | None, width: float | None) -> None:
+    for name, count in {"probes": probes, "steps": steps}.items():
+        require_whole(name, count)
     if probes < 1:
         raise ArgumentError(f"probes: expected at least 1, got {probes}.")
     if steps < 1:

@@ -9,7 +9,9 @@ from thalweg.errors import ArgumentError
 from thalweg.objectives import Objective
 
 
-def check_arguments(model: Any, objective: Any, mode: Any, microbatch: Any, dtype: Any, autocast: Any) -> None:
+def check_arguments(
+    model: Any, objective: Any, mode: Any, microbatch: Any, device: Any, dtype: Any, autocast: Any
+) -> None:
     """Check what a landscape is made of.
 
     Raises:
@@ -28,6 +30,8 @@ def check_arguments(model: Any, objective: Any, mode: Any, microbatch: Any, dtyp
         raise ArgumentError(f"dtype: expected a floating-point type, got {dtype!r}.")
     if autocast not in (None, torch.bfloat16, torch.float16):
         raise ArgumentError(f"autocast: expected torch.bfloat16, torch.float16 or None, got {autocast!r}.")
+    if device is not None:
+        check_device(device)
     if microbatch is None:
         return
     if isinstance(microbatch, bool) or not isinstance(microbatch, int) or microbatch < 1:
@@ -41,3 +45,19 @@ def check_arguments(model: Any, objective: Any, mode: Any, microbatch: Any, dtyp
         raise ArgumentError(
             f"microbatch: expected None with {objective.name}, which sees a batch as a whole; cut the data instead."
         )
+
+
+def check_device(device: Any) -> None:
+    """Check that something can be computed there.
+
+    Raises:
+        ArgumentError: If PyTorch does not know the device, or this machine has none.
+    """
+    try:
+        place = torch.device(device)
+        torch.empty(0, device=place)
+    except (RuntimeError, AssertionError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ArgumentError(f"device: expected one that torch can use here, got {device!r} ({reason}).") from None
+    if place.type == "meta":
+        raise ArgumentError("device: expected one that holds values, got 'meta'.")

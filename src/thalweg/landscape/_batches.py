@@ -77,7 +77,11 @@ def fingerprint(batch: Batch) -> tuple[int, float]:
     for tensor in tensors_of(batch):
         dense = tensor.detach().to_dense().contiguous().cpu()
         digest = zlib.crc32(str((dense.dtype, tuple(dense.shape))).encode(), digest)
-        digest = zlib.crc32(dense.reshape(-1).view(torch.uint8).numpy().data, digest)
+        flat = dense.reshape(-1)
+        if flat.stride(0) != 1:
+            # A single entry counts as contiguous whatever its stride, but is not seen as bytes.
+            flat = flat.new_empty(flat.shape).copy_(flat)
+        digest = zlib.crc32(flat.view(torch.uint8).numpy().data, digest)
         rows = dense.reshape(len(dense) if dense.ndim else 1, -1) if dense.numel() else dense.reshape(0, 0)
         if rows.is_complex():
             rows = torch.view_as_real(rows).flatten(start_dim=1)

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import Dataset, IterableDataset
 
-from thalweg.errors import DataError, DeterminismError
+from thalweg.errors import ArgumentError, DataError, DeterminismError
 from thalweg.landscape._survey import Survey
 
 _DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
@@ -93,6 +94,24 @@ def refuse_dropout(model: nn.Module) -> None:
         raise DeterminismError(
             f"model: expected a forward pass that repeats, but dropout is active in {named_once(dropout)}. "
             "Set its p to 0, or measure with mode='eval'."
+        )
+
+
+def refuse_batch_statistics(model: nn.Module) -> None:
+    """Refuse batch norm that normalises by the batch in eval mode, too: every result would depend on the batches.
+
+    Raises:
+        ArgumentError: If there is any; the message names the modules.
+    """
+    found = [
+        name or "model"
+        for name, module in model.named_modules()
+        if isinstance(module, _BatchNorm) and module.running_mean is None
+    ]
+    if found:
+        raise ArgumentError(
+            f"mode: expected 'train', got 'eval': {named_once(found)} has no running statistics and normalises by the "
+            "batch, which is then the unit."
         )
 
 

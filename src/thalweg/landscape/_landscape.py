@@ -16,7 +16,14 @@ from thalweg.errors import DataError, UnreachedParameterWarning
 from thalweg.estimate import Cost, Provenance, versions
 from thalweg.landscape._arguments import check_arguments
 from thalweg.landscape._batches import Batch, map_tensors, split
-from thalweg.landscape._checks import compare, named_once, refuse_dropout, refuse_writes, require_iterable
+from thalweg.landscape._checks import (
+    compare,
+    named_once,
+    refuse_batch_statistics,
+    refuse_dropout,
+    refuse_writes,
+    require_iterable,
+)
 from thalweg.landscape._evaluation import Evaluation
 from thalweg.landscape._gradients import finite, gradients_of, require_finite_gradient
 from thalweg.landscape._held import held
@@ -65,7 +72,8 @@ class Landscape:
             gradients. Without it one pass of losses is made.
 
     Raises:
-        ArgumentError: If an argument has a wrong value.
+        ArgumentError: If an argument has a wrong value, or a batch norm without running statistics is to be measured in
+            eval mode.
         DataError: If the data are empty, cannot be read twice, or are not batched.
         DeterminismError: If two passes disagree (a shuffling loader, dropout in train mode).
         NonFiniteError: If the loss of a batch is not finite.
@@ -99,7 +107,7 @@ class Landscape:
         autocast: torch.dtype | None = None,
         check: bool = True,
     ) -> None:
-        check_arguments(model, objective, mode, microbatch, dtype, autocast)
+        check_arguments(model, objective, mode, microbatch, device, dtype, autocast)
         require_iterable(data)
         self._point = Point(model, params, device, dtype)
         self._program = Program(model, objective)
@@ -144,6 +152,11 @@ class Landscape:
     def microbatch(self) -> int | None:
         """Samples per pass, or ``None`` for whole batches."""
         return self._microbatch
+
+    @property
+    def autocast(self) -> torch.dtype | None:
+        """Type of the matrix products inside the model, or ``None`` for that of the parameters."""
+        return self._autocast
 
     @property
     def size(self) -> int:
@@ -385,6 +398,8 @@ class Landscape:
         with self.reading():
             if check:
                 refuse_dropout(self.model)
+            if self._mode == "eval":
+                refuse_batch_statistics(self.model)
             writes = self._point.writes()
             found = self._survey(check)
             found.require_terms()

@@ -4,6 +4,7 @@ import time
 
 from thalweg.estimate import Cost, Estimate
 from thalweg.landscape import Landscape
+from thalweg.operators._require import require_landscape
 
 
 def gradient_norm(landscape: Landscape) -> Estimate:
@@ -18,6 +19,7 @@ def gradient_norm(landscape: Landscape) -> Estimate:
         landscape: Where to measure.
 
     Raises:
+        ArgumentError: If ``landscape`` is none.
         NonFiniteError: If a loss or the gradient is not finite.
 
     Example:
@@ -28,6 +30,7 @@ def gradient_norm(landscape: Landscape) -> Estimate:
         >>> print(gradient_norm(tw.Landscape(model, tw.objectives.mse(), [(torch.eye(2), torch.zeros(2, 1))])))
         1.414
     """
+    require_landscape(landscape)
     started = time.perf_counter()
     norm = landscape.space.norm(landscape.gradient())
     cost = Cost(gradients=1, seconds=time.perf_counter() - started)

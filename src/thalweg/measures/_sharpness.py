@@ -15,6 +15,7 @@ from thalweg.landscape import Landscape
 from thalweg.landscape._require import require_columns
 from thalweg.measures._ascent import Ball, climb
 from thalweg.measures._results import Sharpness
+from thalweg.operators._require import require_landscape
 
 Method = Literal["one-step", "ascent"]
 
@@ -68,7 +69,8 @@ def sharpness(
         >>> print(sharpness(minimum, 0.1, "ascent"))
         S_0.1 ≥ 0.025 (ascent)
     """
-    if not (math.isfinite(rho) and rho > 0):
+    require_landscape(landscape)
+    if not (isinstance(rho, (int, float)) and math.isfinite(rho) and rho > 0):
         raise ArgumentError(f"rho: expected a positive finite number, got {rho}.")
     if method == "ascent":
         return _ascent(

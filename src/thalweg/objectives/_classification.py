@@ -40,6 +40,8 @@ def cross_entropy(*, weight: Tensor | None = None, ignore_index: int = -100, lab
     """
     if not 0 <= label_smoothing < 1:
         raise ArgumentError(f"label_smoothing: expected a number in [0, 1), got {label_smoothing}.")
+    if weight is not None and not isinstance(weight, Tensor):
+        raise ArgumentError(f"weight: expected a tensor with one weight a class, got {type(weight).__name__}.")
     if weight is not None and label_smoothing > 0:
         raise ArgumentError("label_smoothing: expected 0 together with class weights; give one of the two.")
     name = "cross_entropy"
@@ -47,6 +49,10 @@ def cross_entropy(*, weight: Tensor | None = None, ignore_index: int = -100, lab
     def terms(outputs: Outputs, batch: Batch) -> Tensor:
         targets = pair(batch, name)[1]
         logits = _logits(outputs, targets)
+        if weight is not None and weight.shape != logits.shape[1:2]:
+            raise ObjectiveError(
+                f"cross_entropy: expected one weight for each of {logits.shape[1]} classes, got {tuple(weight.shape)}."
+            )
         return cross_entropy_terms(logits, targets, name, ignore_index=ignore_index, label_smoothing=label_smoothing)
 
     def weights(batch: Batch) -> Tensor:
@@ -122,7 +128,9 @@ def _logits(outputs: Outputs, targets: Tensor) -> Tensor:
             f"{tuple(targets.shape)} of {targets.dtype}. A dataset must be batched: wrap it in a DataLoader."
         )
     if not probabilities and targets.dtype not in (torch.int64, torch.uint8):
-        raise ObjectiveError(f"cross_entropy: expected class indices of torch.int64, got {targets.dtype}.")
+        raise ObjectiveError(
+            f"cross_entropy: expected class indices of torch.int64, got {targets.dtype}. Convert them by .long()."
+        )
     return outputs
 
 

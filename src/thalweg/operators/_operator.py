@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from thalweg.errors import MemoryBudgetError, NonFiniteError
+from thalweg.errors import ArgumentError, MemoryBudgetError, NonFiniteError
 from thalweg.estimate import Provenance
 from thalweg.landscape._require import require_columns
 from thalweg.vectors import VectorSpace
@@ -55,13 +55,15 @@ def checked_product(operator: Operator, vectors: Tensor, product: Callable[[Tens
     """Check a vector (P,) or a block (P, k), multiply it as a block, and check what came out.
 
     Raises:
-        ArgumentError: If the vectors do not fit the operator.
+        ArgumentError: If the vectors do not fit the operator, or are not finite.
         NonFiniteError: If a product has an entry that is not finite.
     """
     block = require_columns(operator.space, vectors, "vectors", finite=False)
     result = product(block)
     # The sum is cheap and finite for all but broken products; only then is every entry looked at.
     if not math.isfinite(float(result.sum())) and not bool(result.isfinite().all()):
+        if not bool(block.isfinite().all()):
+            raise ArgumentError("vectors: expected finite entries, got one that is infinite or not a number.")
         raise NonFiniteError(
             "product: expected finite entries, got a non-finite one in product "
             f"{operator.matvecs + 1} of this operator."

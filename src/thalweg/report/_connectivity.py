@@ -66,6 +66,11 @@ def batch_norm(findings: Findings) -> str | None:
     for key, value in findings.configuration.items():
         if "".join(filter(str.isalnum, key.lower())).startswith("batchnorm") and value is not None:
             return str(value).rstrip(".")
+        if key == "path.buffers" and value == "interpolated":
+            return (
+                "running statistics are interpolated with the weights; estimated anew at each point, they often give "
+                "a lower barrier"
+            )
     return None
 
 

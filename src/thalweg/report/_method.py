@@ -48,15 +48,15 @@ def methods(findings: Findings) -> tuple[tuple[str, str], ...]:
     """Return each quantity with the sentence that says how it was computed."""
     first = findings.measurements[0]
     probes, steps = first.density.nodes.shape
-    trace_probes = first.trace.dof + 1 if first.trace.dof is not None else None
-    probed = "" if trace_probes is None else f" with {thousands(trace_probes)} probes"
+    counts = [item.trace.cost.matvecs for item in findings.measurements]
+    probed = " to ".join(thousands(count) for count in sorted({min(counts), max(counts)}))
     rows = {
         "Eigenvalues": (
-            f"the {len(first.top.values)} largest and {len(first.bottom.values)} smallest by Lanczos with full "
-            "reorthogonalisation, then a deflated restart that looks for missed copies. ± is a residual bound: an "
-            "exact eigenvalue lies that close."
+            f"the {len(first.top.values)} largest and {len(first.bottom.values)} smallest by Lanczos, reorthogonalised "
+            "where it is due, then a deflated restart that looks for missed copies. ± is a residual bound: an exact "
+            "eigenvalue lies that close."
         ),
-        "Trace": f"Hutchinson’s estimator{probed}; ± is the standard error over the probes.",
+        "Trace": f"Hutchinson’s estimator with {probed} probes; ± is the standard error over the probes.",
         "Density": f"stochastic Lanczos quadrature, {probes} probes of {steps} steps, smoothed by a Gaussian.",
         "Sharpness": (
             f"S = max over ‖δ‖ ≤ ρ of L(θ+δ) − L(θ), ρ = {first.ascent.rho:g}: by one gradient step, and by projected "

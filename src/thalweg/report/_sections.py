@@ -66,8 +66,8 @@ _READING = {
     ),
     "density": (
         "The share of all directions that have a given curvature, on a logarithmic axis: the tall bulk near "
-        "zero is nearly all of them, separate bumps are single directions; the band is one standard error "
-        "over the probes."
+        "zero is nearly all of them, separate bumps are one direction or a few; every peak is as wide as the "
+        "Gaussian that smooths it, beyond the ends of the spectrum too; the band is one standard error over the probes."
     ),
     "path": (
         "The loss, and the accuracy beside it, along the path from one solution (α = 0) to the other (α = 1);"

@@ -12,8 +12,13 @@ NEGATIVE = 1e-3
 """An eigenvalue is negative where it lies below minus this share of λ₁, by more than its residual."""
 
 
-def stationarity(measurements: Sequence[Measurement]) -> Verdict:
-    """Answer whether training has converged, and whether this is a minimum."""
+def stationarity(measurements: Sequence[Measurement], decay: float | None = None) -> Verdict:
+    """Answer whether training has converged, and whether this is a minimum.
+
+    Args:
+        measurements: Of each point.
+        decay: The weight decay of the training, if it is known.
+    """
     settled, cup = [converged(item) for item in measurements], [convex(item) for item in measurements]
     if len(measurements) == 1:
         answer = _alone(measurements[0], settled[0], cup[0])
@@ -32,7 +37,8 @@ def stationarity(measurements: Sequence[Measurement]) -> Verdict:
         joint([_both(a, b) for a, b in zip(settled, cup, strict=True)]),
         tuple(Column(item.name, _facts(item)) for item in measurements),
         f"Converged: the gain of a gradient step of length 1/λ₁ is at most {percent(GAIN, 0)} of the loss. "
-        f"Negative: below −{percent(NEGATIVE)} of λ₁ by more than the residual.",
+        f"Negative: below −{percent(NEGATIVE)} of λ₁ by more than the residual."
+        + (f" Weight decay ({decay:g}) is no part of this loss, though training had it." if decay else ""),
     )
 
 

@@ -23,7 +23,7 @@ TRACE_ERROR = 0.1
 def verdicts(findings: Findings) -> tuple[Verdict, ...]:
     """Answer the five questions of the first screen."""
     return (
-        stationarity(findings.measurements),
+        stationarity(findings.measurements, _decay(findings)),
         sharpness(findings.measurements),
         directions(findings.measurements),
         connectivity(findings.connections, batch_norm(findings)),
@@ -142,6 +142,11 @@ def _trust_facts(item: Measurement) -> tuple[Fact, ...]:
         Fact("products", thousands(item.cost.matvecs)),
         Fact("time", duration(item.cost.seconds)),
     )
+
+
+def _decay(findings: Findings) -> float | None:
+    value = findings.configuration.get("weight_decay")
+    return float(value) if isinstance(value, (int, float)) else None
 
 
 def _trace_error(item: Measurement) -> float | None:

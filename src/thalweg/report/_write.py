@@ -32,8 +32,8 @@ def write_report(findings: Findings, folder: str | Path) -> Path:
         The path of ``index.html``.
 
     Raises:
-        ArgumentError: If ``folder`` is a file, or holds anything that is not a report, or there is no
-            measurement; nothing is touched then.
+        ArgumentError: If ``folder`` is a file, holds anything that is not a report or cannot be written to, or there
+            is no measurement; nothing is touched then.
         MissingExtraError: If plotly, matplotlib or jinja2 is not installed.
     """
     if not findings.measurements:
@@ -80,6 +80,19 @@ def _move(fresh: Path, target: Path, earlier: Path) -> None:
 
 
 def require_replaceable(target: Path) -> None:
+    """Check that a report can be written there, before any work is done.
+
+    Raises:
+        ArgumentError: If it is a file, holds anything but a report, or lies where nothing can be written.
+    """
+    above = next(folder for folder in target.parents if folder.exists())
+    try:
+        # The only sure test is to do it; permissions alone do not tell.
+        tempfile.TemporaryDirectory(dir=above).cleanup()
+    except OSError as error:
+        raise ArgumentError(
+            f"folder: expected a place that can be written to, got {target} ({error.strerror}). Name another one."
+        ) from error
     if not target.exists():
         return
     if not target.is_dir():

@@ -83,7 +83,7 @@ def demo(
     started = time.perf_counter()
     data = load(settings.data, settings.data_root)
     if settings.samples is not None:
-        data = data.subset(train=min(settings.samples, len(data.train_inputs)))
+        data = data.subset(train=settings.samples)
     builders = {"vanilla CNN": _vanilla, "SimpleResNet": _resnet}
     measured, residual = list[Measurement](), list[tuple[str, Landscape]]()
     with track(2 * len(builders) * 2 + 1, "demo", progress) as bar:

@@ -135,7 +135,8 @@ def measure(
         bar.advance(note="line and surface")
         line = _line(landscape, operator, top, train, settings, bar)
         surface = None
-        if settings.surface:
+        # A plane takes two dimensions.
+        if settings.surface and size > 1:
             plane = random_directions(landscape, 2, normalization="filter", generator=generator)
             surface = plane_scan(landscape, plane, points=settings.surface, progress=bar)
         bar.advance(note="done")
