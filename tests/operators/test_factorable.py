@@ -292,7 +292,7 @@ def test_items_that_influence_each_other(make):
         make(landscape)
     without = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3, track_running_stats=False)).double()
     with pytest.raises(ArgumentError, match=r"but 1 \(BatchNorm1d\) normalises"):
-        make(tw.Landscape(without, CROSS, ragged(CROSS, 4), params="0.*"))
+        make(tw.Landscape(without, CROSS, ragged(CROSS, 4), mode="train", params="0.*"))
 
 
 def test_landscapes_that_cast():

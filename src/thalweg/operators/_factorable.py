@@ -25,11 +25,11 @@ def factorable_layers(landscape: Landscape) -> Layers:
         ArgumentError: If a selected parameter belongs to no linear or convolution layer or to several, if they are
             of several types, if data items influence each other, or if the landscape casts by itself.
     """
-    if landscape._autocast is not None:  # noqa: SLF001 - of no other use to the world
+    if landscape.autocast is not None:
         raise ArgumentError("landscape: expected full precision, got one with autocast=. Build it without.")
     owners: dict[int, list[tuple[str, nn.Module, str]]] = {}
     for layer, module in landscape.model.named_modules():
-        if isinstance(module, _BatchNorm) and (landscape.mode == "train" or module.running_mean is None):
+        if isinstance(module, _BatchNorm) and landscape.mode == "train":
             raise ArgumentError(
                 f"model: expected data items that do not influence each other, but {layer or 'it'} "
                 f"({type(module).__name__}) normalises over the batch. Measure with mode='eval' and running statistics."
