@@ -12,6 +12,8 @@ from typing import Any
 from thalweg.errors import TargetError, ThalwegError
 from thalweg.landscape import Landscape
 
+_OURS = Path(__file__).resolve().parents[1]
+
 
 def load_target(target: str, device: str | None = None) -> Landscape:
     """Return the landscape that ``FILE.py:NAME`` names: a :class:`Landscape`, or what the function NAME returns.
@@ -118,8 +120,11 @@ def _own_frames(error: BaseException, path: Path) -> traceback.StackSummary:
     """Keep the frames of the user's own folder: neither what led to it nor what it called."""
     folder = path.parent.resolve()
     frames = traceback.extract_tb(error.__traceback__)
-    return traceback.StackSummary.from_list([frame for frame in frames if _is_own(Path(frame.filename), folder)])
+    return traceback.StackSummary.from_list([frame for frame in frames if _is_own(frame.filename, folder)])
 
 
-def _is_own(file: Path, folder: Path) -> bool:
-    return file.resolve().is_relative_to(folder) and "site-packages" not in file.parts
+def _is_own(name: str, folder: Path) -> bool:
+    file = Path(name).resolve()
+    # Names such as "<string>" are no files, and a library may be installed below the user's folder.
+    installed = "site-packages" in file.parts or file.is_relative_to(_OURS)
+    return not name.startswith("<") and file.is_relative_to(folder) and not installed

@@ -83,6 +83,19 @@ def compare(first: Survey, second: Survey) -> None:
         )
 
 
+def refuse_by_mode(model: nn.Module, mode: str, *, check: bool) -> None:
+    """Refuse what makes results depend on chance or, in eval mode, on how the data are cut.
+
+    Raises:
+        ArgumentError: As :func:`refuse_batch_statistics`, in eval mode.
+        DeterminismError: As :func:`refuse_dropout`, with ``check``.
+    """
+    if check:
+        refuse_dropout(model)
+    if mode == "eval":
+        refuse_batch_statistics(model)
+
+
 def refuse_dropout(model: nn.Module) -> None:
     """Refuse dropout that is active: two passes may agree by chance where little is dropped.
 

@@ -16,14 +16,7 @@ from thalweg.errors import DataError, UnreachedParameterWarning
 from thalweg.estimate import Cost, Provenance, versions
 from thalweg.landscape._arguments import check_arguments
 from thalweg.landscape._batches import Batch, map_tensors, split
-from thalweg.landscape._checks import (
-    compare,
-    named_once,
-    refuse_batch_statistics,
-    refuse_dropout,
-    refuse_writes,
-    require_iterable,
-)
+from thalweg.landscape._checks import compare, named_once, refuse_by_mode, refuse_writes, require_iterable
 from thalweg.landscape._evaluation import Evaluation
 from thalweg.landscape._gradients import finite, gradients_of, require_finite_gradient
 from thalweg.landscape._held import held
@@ -66,14 +59,12 @@ class Landscape:
         device: Where to compute; by default where the parameters are.
         dtype: Floating-point type of parameters, buffers and inputs; by default as they are.
         autocast: Type of the matrix products and convolutions inside the model (``torch.bfloat16``), as by
-            ``torch.autocast``; parameters and vectors keep theirs. What it costs in accuracy, the model decides:
-            compare one product with and without.
+            ``torch.autocast``; parameters and vectors keep theirs. To see what it costs, compare one product without.
         check: Whether to check at construction that per-batch losses and the gradient repeat, at the cost of two
             gradients. Without it one pass of losses is made.
 
     Raises:
-        ArgumentError: If an argument has a wrong value, or a batch norm without running statistics is to be measured in
-            eval mode.
+        ArgumentError: If an argument has a wrong value, or batch norm in eval mode has no running statistics.
         DataError: If the data are empty, cannot be read twice, or are not batched.
         DeterminismError: If two passes disagree (a shuffling loader, dropout in train mode).
         NonFiniteError: If the loss of a batch is not finite.
@@ -246,12 +237,7 @@ class Landscape:
         return self.loss_and_gradient(theta)[1]
 
     def loss_and_gradient(self, theta: Float[Tensor, " p"] | None = None) -> tuple[float, Float[Tensor, " p"]]:
-        """Return L(θ) and ∇L(θ) from one pass.
-
-        Raises:
-            ArgumentError: If ``theta`` does not fit.
-            NonFiniteError: If the loss or gradient of a batch is not finite.
-        """
+        """Return L(θ) and ∇L(θ) from one pass; raises as :meth:`gradient` does."""
         with self.reading(theta):
             total, flat = 0.0, torch.zeros_like(self._point.theta)
             leaves = self.leaves(theta)
@@ -396,10 +382,7 @@ class Landscape:
     def _examine(self, check: bool) -> tuple[Survey, list[str]]:
         """Read the data once, or twice to compare; return what was found, and the parameters that are not reached."""
         with self.reading():
-            if check:
-                refuse_dropout(self.model)
-            if self._mode == "eval":
-                refuse_batch_statistics(self.model)
+            refuse_by_mode(self.model, self._mode, check=check)
             writes = self._point.writes()
             found = self._survey(check)
             found.require_terms()
