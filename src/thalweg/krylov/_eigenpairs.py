@@ -35,7 +35,8 @@ def eigenpairs(
     A run stops when the residual bounds of the wanted Ritz pairs are at most ``tol``·‖A‖. Since a Krylov space holds
     one vector of each eigenspace only, whatever the multiplicity, the search goes on from a new random
     vector, orthogonal to the whole first space, until a missed copy shows or can be excluded; its products count
-    and its vectors improve the answer (Rayleigh–Ritz on the joint space).
+    and its vectors improve the answer (Rayleigh–Ritz on the joint space). Where a pair waits for what an earlier run
+    left, that run is resumed.
 
     Cost: products until convergence, for well separated eigenvalues some 2k to 5k, and about 10 for the
     search; each product j also costs P numbers of memory, and up to 4jP operations of orthogonalisation, by which
