@@ -291,6 +291,7 @@ def test_a_checkpointed_block(kind, engine, keep):
 REPLACED = {
     "batch norm": lambda: nn.BatchNorm1d(5),
     "layer norm and GELU": lambda: nn.Sequential(nn.LayerNorm(5), nn.GELU()),
+    "ReLU": lambda: nn.Sequential(nn.Linear(5, 5), nn.ReLU()),
     "weight norm": lambda: nn.utils.parametrizations.weight_norm(nn.Linear(5, 5)),
     "hard sigmoid": nn.Hardsigmoid,
     "convolution": lambda: nn.Sequential(nn.Unflatten(1, (1, 5)), nn.Conv1d(1, 1, 3, padding=1), nn.Flatten()),

@@ -66,6 +66,33 @@ def test_activations_in_single_precision_are_as_accurate_as_theirs(name):
     assert errors[0] <= max(2 * errors[1], 1e-6)
 
 
+@pytest.mark.parametrize("linear", [True, False])
+@pytest.mark.parametrize("call", [functional.relu, torch.relu, Tensor.relu, torch.nn.ReLU()])
+def test_the_rectifier(call, linear):
+    """At the kink, too; and what autograd does not differentiate, the way back does not try."""
+    x = torch.tensor([-2.0, -0.0, 0.0, 3.0, torch.nan, torch.inf], dtype=DOUBLE, requires_grad=True)
+    u = torch.arange(1.0, 7.0, dtype=DOUBLE, requires_grad=True)
+    results = []
+    for functions in ({}, twice_backward(linear=linear)):
+        with elementary(functions):
+            value = call(x)
+        (slope,) = torch.autograd.grad(value, x, u, create_graph=True)
+        (by_u,) = torch.autograd.grad(slope, u, torch.ones_like(slope), retain_graph=True)
+        by_x = torch.autograd.grad(slope, x, torch.ones_like(slope), allow_unused=True)[0]
+        results.append((value, slope, by_u, by_x))
+    (*theirs, zeros), (*ours, nothing) = results
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=0, equal_nan=True)
+    assert nothing is None
+    assert not zeros.any()
+
+
+def test_a_rectifier_in_place_is_pytorchs():
+    with elementary(twice_backward(linear=False)):
+        written = torch.tensor([-1.0, 1.0])
+        assert functional.relu(written, inplace=True) is written
+        assert written.tolist() == [0.0, 1.0]
+
+
 @pytest.mark.parametrize("affine", ["none", "weight", "both"])
 @pytest.mark.parametrize("shape", [(4,), (3, 4)])
 def test_layer_norm(shape, affine):
@@ -136,13 +163,14 @@ def network(*layers: torch.nn.Module) -> tw.Landscape:
 
 
 @pytest.mark.parametrize("together", [1, 3])
-@pytest.mark.parametrize("name", ["gelu", "tanh gelu", "silu", "layer norm"])
+@pytest.mark.parametrize("name", ["gelu", "tanh gelu", "silu", "relu", "layer norm"])
 def test_hessians_with_vectors_one_by_one_and_together(name, together):
     """Against PyTorch's double backward, of a function of all data at once."""
     layers = {
         "gelu": torch.nn.GELU(),
         "tanh gelu": torch.nn.GELU("tanh"),
         "silu": torch.nn.SiLU(),
+        "relu": torch.nn.ReLU(),
         "layer norm": torch.nn.LayerNorm(6),
     }
     landscape = network(layers[name], torch.nn.Tanh())
