@@ -11,7 +11,7 @@ from torch import Tensor
 from thalweg.errors import ArgumentError, MemoryBudgetError, MemoryBudgetWarning
 from thalweg.estimate import Provenance
 from thalweg.landscape import Landscape
-from thalweg.memory import free_bytes, ran_out
+from thalweg.memory import free_bytes, keep_what_is_freed, ran_out
 from thalweg.operators._counted import Counted
 from thalweg.operators._form import Form
 from thalweg.operators.engines import (
@@ -161,6 +161,7 @@ class Curvature(Counted):
         return engine
 
     def _made(self, name: str, landscape: Landscape) -> Engine:
+        keep_what_is_freed(self.device)
         if name == "finite-differences":
             return FiniteDifferences(landscape)
         if name.startswith("forward-over-reverse"):

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from thalweg.landscape._atomic import atomic
+
 # From x to σ(x), σ'(x) and σ''(x), entry by entry.
 Jet = Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]
 
@@ -45,7 +47,7 @@ class _Sloped(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, u: Tensor) -> tuple[Tensor, None]:
-        return u * ctx.saved_tensors[0], None
+        return _times(u, ctx.saved_tensors[0]), None
 
 
 class _Value(torch.autograd.Function):
@@ -62,7 +64,7 @@ class _Value(torch.autograd.Function):
     def backward(ctx: Any, u: Tensor) -> tuple[Tensor, None]:
         x, first = ctx.saved_tensors
         if not torch.is_grad_enabled():
-            return u * first, None
+            return _times(u, first), None
         second, ctx.second = ctx.second, None
         if second is None:
             with torch.no_grad():
@@ -81,7 +83,13 @@ class _Pulled(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, v: Tensor) -> tuple[Tensor | None, ...]:
         by_u, by_x = ctx.saved_tensors
-        return v * by_u if ctx.needs_input_grad[0] else None, None if by_x is None else v * by_x, None, None
+        pulled = _times(v, by_u) if ctx.needs_input_grad[0] else None
+        return pulled, None if by_x is None else _times(v, by_x), None, None
+
+
+@atomic
+def _times(first: Tensor, second: Tensor) -> Tensor:
+    return first * second
 
 
 def _gelu_jet(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from thalweg.landscape._atomic import atomic
 from thalweg.operators.engines._elementary import Functions
 
 Ints = tuple[int, ...]
@@ -92,11 +93,13 @@ class _ByWeight(torch.autograd.Function):
         return _convolve(ctx.saved_tensors[0], tangent, ctx.settings), None, None, None
 
 
+@atomic
 def _convolve(inputs: Tensor, weight: Tensor, settings: Settings) -> Tensor:
     stride, padding, dilation, groups = settings
     return torch.convolution(inputs, weight, None, stride, padding, dilation, False, _zeros(stride), groups)
 
 
+@atomic
 def _backward(cotangent: Tensor, inputs: Tensor, weight: Tensor, settings: Settings, *, by_weight: bool) -> Tensor:
     stride, padding, dilation, groups = settings
     mask = [not by_weight, by_weight, False]

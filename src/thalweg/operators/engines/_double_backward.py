@@ -1,6 +1,7 @@
 """Products by going backward twice, through graphs that are kept while memory lasts."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -43,13 +44,23 @@ class DoubleBackward:
         """Multiply the matrix with a block (P, k)."""
         landscape = self._landscape
         rows = block.mT
-        with landscape.reading(), differentiable(self._form):
+        with self._surroundings():
             total: Tensor | None = None
             for graph in self._graphs():
                 part = self._rows(graph, rows)
                 total = part if total is None else total.add_(part)
             assert total is not None  # noqa: S101 - a landscape has at least one batch
         return total.div_(landscape.weight).mT
+
+    @contextmanager
+    def _surroundings(self) -> Iterator[None]:
+        """What parts of the model need that run again on the way back, and graphs that are built."""
+        if self._all_kept and all(graph.silent for graph in self._kept or ()):
+            with torch.inference_mode(mode=False):
+                yield
+        else:
+            with self._landscape.reading(), differentiable(self._form):
+                yield
 
     def _rows(self, graph: Graph, rows: Tensor) -> Tensor:
         layout = self._landscape.layout

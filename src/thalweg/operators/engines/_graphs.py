@@ -14,6 +14,7 @@ from thalweg.operators._form import Congruence, Form, Leaves, SecondDerivative, 
 from thalweg.operators.engines._convolution import LINEAR_CONVOLUTIONS
 from thalweg.operators.engines._elementary import elementary
 from thalweg.operators.engines._explained import explained
+from thalweg.operators.engines._listening import Listening
 from thalweg.operators.engines._twice import twice_backward
 
 Parts = Sequence[Tensor | None]
@@ -31,6 +32,11 @@ class GradientGraph:
         parts = gradients_of(value, leaves, create_graph=True)
         self._active, gradient = _moving(parts)
         self._pull = _Pullback(gradient, leaves)
+
+    @property
+    def silent(self) -> bool:
+        """Whether it is known by now that products run PyTorch's kernels and ours, and nothing of the model's."""
+        return self._pull.silent
 
     def apply(self, tangents: list[Tensor], *, batched: bool = False) -> Parts:
         """Multiply one tangent, a tensor a leaf; with ``batched`` several, stacked along a first axis."""
@@ -55,6 +61,11 @@ class JacobianGraph:
         self._pull = _Pullback(moving, leaves)
         self._active, transposed = _moving(self._pull(self._duals, create_graph=True))
         self._push = _Pullback(transposed, self._duals)
+
+    @property
+    def silent(self) -> bool:
+        """Never: the middle may ask the objective."""
+        return False
 
     def apply(self, tangents: list[Tensor], *, batched: bool = False) -> Parts:
         """Multiply one tangent, a tensor a leaf; with ``batched`` several, stacked along a first axis."""
@@ -116,6 +127,8 @@ class _Pullback:
         self._owners = [] if "ownership_token" in GradientEdge._fields else list(outputs)
         self._kinds = [output.dtype for output in outputs]
         self._alike = len(set(self._kinds)) == 1
+        self._listened = False
+        self.silent = not self._outputs
 
     def __call__(self, weights: Sequence[Tensor], *, batched: bool = False, create_graph: bool = False) -> Parts:
         """Pull back one weight an output; with ``batched`` several, stacked along a first axis."""
@@ -123,6 +136,14 @@ class _Pullback:
             return [None] * len(self._inputs)
         if not (self._alike and weights[0].dtype == self._kinds[0]):
             weights = [weight.to(kind) for weight, kind in zip(weights, self._kinds, strict=True)]
+        if self._listened or create_graph:
+            return self._backward(weights, batched=batched, create_graph=create_graph)
+        with Listening() as listening:
+            found = self._backward(weights, batched=batched)
+        self._listened, self.silent = True, not listening.heard
+        return found
+
+    def _backward(self, weights: Sequence[Tensor], *, batched: bool, create_graph: bool = False) -> Parts:
         return backward(
             self._outputs, self._inputs, weights, retain_graph=True, create_graph=create_graph, batched=batched
         )

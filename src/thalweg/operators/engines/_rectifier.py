@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from thalweg.landscape._atomic import atomic
+
 
 def relu(x: Tensor) -> Tensor:
     """Return max(x, 0); its slope counts as a constant, as it does to PyTorch, which fills and adds zeros to say so."""
@@ -21,6 +23,11 @@ class _Rectified(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, u: Tensor) -> Tensor:
-        # Detached, so that the way back through the slope is not even tried.
-        slope: Tensor = torch.ops.aten.threshold_backward(u, ctx.saved_tensors[0].detach(), 0)
-        return slope
+        return _pulled(u, *ctx.saved_tensors)
+
+
+@atomic
+def _pulled(u: Tensor, result: Tensor) -> Tensor:
+    # Detached, so that the way back through the slope is not even tried.
+    slope: Tensor = torch.ops.aten.threshold_backward(u, result.detach(), 0)
+    return slope
