@@ -29,7 +29,11 @@ print(before, settled())
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the rule is glibc's")
 def test_pages_are_not_asked_for_again():
     """56 MiB, taken and freed in turn: 14,336 pages of 4 KiB."""
-    found = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True)
-    before, after = map(int, found.stdout.split())
-    assert before > 1000
-    assert after < before / 10
+    for _ in range(8):
+        found = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True)
+        before, after = map(int, found.stdout.split())
+        assert after < 100
+        # By chance something small lies behind the freed memory, and keeps it where it is.
+        if before > 10_000:
+            return
+    pytest.fail("pages were not asked for again without it, either")
