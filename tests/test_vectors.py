@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from tests.unchecked import unchecked
 from thalweg.errors import ArgumentError
 from thalweg.vectors import VectorSpace, draw_seeds
 
@@ -150,3 +151,19 @@ def test_zeros_are_stored_by_vector():
 def test_bad_input_is_named(make, message):
     with pytest.raises(ArgumentError, match=message):
         make()
+
+
+def test_the_callers_autocast_does_not_round():
+    space = VectorSpace(300, torch.float32, torch.device("cpu"))
+    v, block = space.randn(), space.randn(count=3)
+    expected = space.dots(block, v), space.gram(block)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = space.dots(block, v), space.gram(block)
+    assert torch.equal(found[0], expected[0])
+    assert torch.equal(found[1], expected[1])
+
+
+@pytest.mark.parametrize("size", [2.5, True, "3"])
+def test_sizes_are_whole_numbers(size):
+    with unchecked(), pytest.raises(ArgumentError, match="size: expected a whole number, got"):
+        VectorSpace(size, torch.float32, torch.device("cpu"))

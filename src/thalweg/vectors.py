@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from thalweg.errors import ArgumentError
+from thalweg.precision import uncast
 
 _Law = Callable[[int, Tensor], Tensor]
 
@@ -45,6 +46,8 @@ class VectorSpace:
     device: torch.device
 
     def __post_init__(self) -> None:
+        if isinstance(self.size, bool) or not isinstance(self.size, int):
+            raise ArgumentError(f"size: expected a whole number, got {self.size!r}.")
         if self.size < 1:
             raise ArgumentError(f"size: expected at least 1, got {self.size}.")
         if not self.dtype.is_floating_point:
@@ -65,11 +68,13 @@ class VectorSpace:
 
     def dots(self, basis: Float[Tensor, "p k"], w: Float[Tensor, " p"]) -> Float[Tensor, " k"]:
         """Return basisᵀw, all k inner products in one reduction."""
-        return basis.mT @ w
+        with uncast(self.device):
+            return basis.mT @ w
 
     def gram(self, left: Float[Tensor, "p k"], right: Float[Tensor, "p m"] | None = None) -> Float[Tensor, "k m"]:
         """Return leftᵀright, or leftᵀleft."""
-        return left.mT @ (left if right is None else right)
+        with uncast(self.device):
+            return left.mT @ (left if right is None else right)
 
     def empty(self, count: int) -> Float[Tensor, "p k"]:
         """Return ``count`` vectors that hold anything, each contiguous."""

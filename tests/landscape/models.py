@@ -59,6 +59,19 @@ class Residual(nn.Module):
         return self.head(x)
 
 
+class Grouped(nn.Module):
+    """Group norm over features, and over a sequence of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.norm = nn.Linear(4, 4), nn.GroupNorm(2, 4)
+        self.other, self.last = nn.GroupNorm(1, 2, affine=False), nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.tanh(self.norm(self.first(x)))
+        return self.last(self.other(x.view(-1, 2, 2)).flatten(1))
+
+
 class Attention(nn.Module):
     """One head written with scaled_dot_product_attention, whose fused kernels have no second derivative."""
 

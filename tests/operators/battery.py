@@ -14,6 +14,7 @@ from torch.nn import functional
 import thalweg as tw
 from tests.landscape.models import (
     Attention,
+    Grouped,
     MultiHead,
     Recurrent,
     Residual,
@@ -145,6 +146,7 @@ MODELS: dict[str, Callable[[], Setting]] = {
     "convolutions": _classified(cnn, 1, 6, 6),
     "convolutions in train mode": _classified(cnn, 1, 6, 6, mode="train"),
     "residual": _classified(lambda: scrambled(Residual().double()), 4),
+    "group norm": _classified(lambda: scrambled(Grouped().double()), 4),
     "attention": _classified(lambda: scrambled(Attention().double()), 3, 4),
     "multi-head attention": _classified(lambda: scrambled(MultiHead().double()), 3, 4),
     "lstm": _classified(lambda: scrambled(Recurrent().double()), 3, 4),

@@ -1,5 +1,7 @@
 """Operations that cannot be differentiated as asked, types that have no kernel, and lower precision inside."""
 
+import warnings
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -7,6 +9,7 @@ from torch import Tensor, nn
 import thalweg as tw
 from tests.landscape.models import classes, mlp, randn, scrambled
 from thalweg.errors import ArgumentError, DeterminismError, DifferentiationError
+from thalweg.operators.engines._explained import explained
 
 CROSS = tw.objectives.cross_entropy()
 
@@ -51,6 +54,116 @@ def test_a_function_that_refuses_is_named(make):
     assert differences.error is None
     found = differences @ landscape.theta
     assert float((found - exact).norm() / exact.norm()) <= differences.error < 1e-6
+
+
+class Opaque(torch.autograd.Function):
+    """Its backward pass computes with numbers, as fused kernels do."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x.sin()
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        with torch.no_grad():
+            return gradient * ctx.saved_tensors[0].cos()
+
+
+class Written(torch.autograd.Function):
+    """As it should be, with a mask that has no derivative."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, mask: Tensor) -> Tensor:
+        ctx.save_for_backward(x, mask)
+        return mask * x.sin()
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        x, mask = ctx.saved_tensors
+        return gradient * mask * x.cos(), torch.zeros_like(mask)
+
+
+@pytest.mark.parametrize("engine", ["auto", "double-backward", "forward-over-reverse"])
+@pytest.mark.parametrize("make", [tw.hessian, tw.ggn, tw.gradient_covariance, tw.fisher])
+def test_a_backward_pass_without_a_graph_is_named(make, engine):
+    """Autograd takes its result for a constant without a word, and G, Σ and F are as wrong as H."""
+    landscape = through(Opaque.apply)
+    message = "second derivatives, but the backward pass of Opaque returns numbers without a graph"
+    with pytest.raises(DifferentiationError, match=message):
+        make(landscape, engine=engine) @ landscape.theta
+
+
+@pytest.mark.parametrize("make", [tw.hessian, tw.ggn, tw.gradient_covariance])
+def test_a_function_that_is_differentiable_is_not_refused(make):
+    mask = torch.ones(3, dtype=torch.float64, requires_grad=True)
+    found, expected = (through(f) for f in (lambda x: Written.apply(x, mask), torch.sin))
+    v = found.space.randn()
+    torch.testing.assert_close(make(found) @ v, make(expected) @ v, rtol=1e-12, atol=1e-14)
+
+
+class Asking(torch.autograd.Function):
+    """Its backward pass looks at numbers, which vectorised derivatives cannot."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x.sin()
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        if gradient.isnan().any():
+            raise ValueError("no number")
+        return gradient * ctx.saved_tensors[0].cos()
+
+
+@pytest.mark.parametrize("make", [tw.hessian, tw.ggn])
+def test_auto_goes_without_what_cannot_be_vectorised(make):
+    found, expected = through(Asking.apply), through(torch.sin)
+    block = found.space.randn(count=3)
+    operator = make(found)
+    torch.testing.assert_close(operator @ block, make(expected) @ block, rtol=1e-12, atol=1e-14)
+    assert "double-backward, batched failed (RuntimeError" in operator.engine
+
+
+@pytest.mark.parametrize("make", [tw.hessian, tw.ggn, tw.gradient_covariance])
+@pytest.mark.parametrize("keep", [True, False])
+def test_the_callers_autocast_rests(make, keep):
+    landscape = tw.Landscape(mlp(nn.ReLU).float(), CROSS, [(randn(6, 4).float(), classes(6))])
+    v = landscape.space.randn()
+    expected, gradient = make(landscape, engine="double-backward") @ v, landscape.gradient()
+    operator = make(landscape, engine="double-backward", keep=keep)
+    with torch.autocast("cpu", torch.bfloat16):
+        for _ in range(3):
+            assert torch.equal(operator @ v, expected)
+        assert torch.equal(landscape.gradient(), gradient)
+        assert torch.is_autocast_enabled("cpu")
+
+
+def test_compiled_and_scripted_models_are_refused():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        scripted = torch.jit.trace(mlp(), randn(6, 4))
+    with pytest.raises(ArgumentError, match="expected a module in Python, got TopLevelTracedModule"):
+        tw.Landscape(scripted, CROSS, [(randn(6, 4), classes(6))])
+    for message in ("compiled with non-empty donated buffers", "aot_autograd does not currently support"):
+        found = explained(RuntimeError(f"torch.compile with {message} double backward"))
+        assert isinstance(found, DifferentiationError)
+        assert "a compiled model has none: measure the module that was compiled" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("operation", "who"),
+    [
+        (lambda x: torch.fft.rfft(x.sin(), n=4).real, "one has no kernel for BFloat16"),
+        (torch.special.i0, "i1_backward has no kernel for BFloat16|i0_backward has no kernel"),
+    ],
+)
+def test_a_type_that_has_no_kernel_is_named(operation, who):
+    model = Through(operation).double()
+    data = [(randn(6, 4), classes(6))]
+    with pytest.raises(ArgumentError, match=f"dtype: expected one that every operation of the model has, but {who}"):
+        tw.hessian(tw.Landscape(model, CROSS, data, dtype=torch.bfloat16)) @ torch.ones(15, dtype=torch.bfloat16)
 
 
 def test_a_missing_second_derivative_is_named():

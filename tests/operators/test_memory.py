@@ -187,3 +187,55 @@ def test_the_mean_gradient_keeps_to_the_budget():
 def test_finite_differences_take_no_budget():
     with pytest.raises(tw.errors.ArgumentError, match="memory: expected 'auto' with engine='finite-differences'"):
         tw.hessian(tw.Landscape(mlp(), CROSS, data()), engine="finite-differences", memory=10**6)
+
+
+class Crowded(torch.nn.Module):
+    """Where no more than one sample fits, as with long contexts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = mlp()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.training is False and len(x) > 1 and torch.is_grad_enabled() and self.crowded:
+            raise torch.OutOfMemoryError("full")
+        return self.body(x)
+
+    crowded = False
+
+
+def test_a_single_sample_that_fits_is_enough():
+    model = Crowded()
+    landscape = tw.Landscape(model, CROSS, data(8, 8))
+    v = landscape.space.randn()
+    expected = tw.hessian(landscape, engine="double-backward") @ v
+    model.crowded = True
+    operator = tw.hessian(landscape, engine="double-backward")
+    with pytest.warns(MemoryBudgetWarning, match="Memory ran out: products go on with"):
+        found = operator @ v
+    assert operator.microbatch == 1
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-14)
+
+
+class Paired(torch.nn.Module):
+    """A model that is written for batches of a certain size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = torch.nn.Linear(4, 3, dtype=torch.float64)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.linear(x.view(4, 2, 4).tanh()).reshape(8, 3)
+
+
+def test_a_model_that_cannot_run_one_sample_is_taken_whole():
+    landscape = tw.Landscape(Paired(), CROSS, data(8, 8))
+    v = landscape.space.randn()
+    for make in MAKERS.values():
+        operator = make(landscape)
+        product = operator @ v
+        assert operator.microbatch is None
+        assert tw.verify(operator).passed
+        assert float(product @ v) > 0
+    with pytest.raises(MemoryBudgetError, match="room for the graph of the batch, whose 8 samples are one"):
+        tw.hessian(landscape, memory=1000) @ v

@@ -19,6 +19,11 @@ def check_arguments(
     """
     if not isinstance(model, nn.Module):
         raise ArgumentError(f"model: expected a torch.nn.Module, got {type(model).__name__}.")
+    if isinstance(model, torch.jit.ScriptModule):
+        raise ArgumentError(
+            f"model: expected a module in Python, got {type(model).__name__}, whose parameters cannot be put in "
+            "another place. Pass the module that it was made from."
+        )
     if not isinstance(objective, Objective):
         raise ArgumentError(
             f"objective: expected one from thalweg.objectives, got {type(objective).__name__}. "

@@ -87,9 +87,10 @@ def refuse_by_mode(model: nn.Module, mode: str, *, check: bool) -> None:
     """Refuse what makes results depend on chance or, in eval mode, on how the data are cut.
 
     Raises:
-        ArgumentError: As :func:`refuse_batch_statistics`, in eval mode.
+        ArgumentError: As :func:`refuse_scaled_gradients`, and as :func:`refuse_batch_statistics` in eval mode.
         DeterminismError: As :func:`refuse_dropout`, with ``check``.
     """
+    refuse_scaled_gradients(model)
     if check:
         refuse_dropout(model)
     if mode == "eval":
@@ -107,6 +108,25 @@ def refuse_dropout(model: nn.Module) -> None:
         raise DeterminismError(
             f"model: expected a forward pass that repeats, but dropout is active in {named_once(dropout)}. "
             "Set its p to 0, or measure with mode='eval'."
+        )
+
+
+def refuse_scaled_gradients(model: nn.Module) -> None:
+    """Refuse embeddings whose backward pass returns something else than the gradient of the loss.
+
+    Raises:
+        ArgumentError: If there is one; the message names the modules.
+    """
+    kinds = (nn.Embedding, nn.EmbeddingBag)
+    found = [
+        name or "model"
+        for name, module in model.named_modules()
+        if isinstance(module, kinds) and module.scale_grad_by_freq
+    ]
+    if found:
+        raise ArgumentError(
+            f"model: expected gradients of the loss, but {named_once(found)} divides its own by how often an index "
+            "occurs in the batch. Set scale_grad_by_freq=False on it: its values stay what they are."
         )
 
 

@@ -1,7 +1,8 @@
 """Differentiate a scalar by parameters, and refuse numbers that are not finite."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -9,17 +10,28 @@ from torch.autograd.graph import GradientEdge, get_gradient_edge
 
 from thalweg.errors import NonFiniteError
 from thalweg.landscape._atomic import atomic
+from thalweg.landscape._kernels import missing_kernel
 from thalweg.landscape._parameters import Layout
 
 
 def gradients_of(
     value: Tensor, leaves: list[Tensor], *, create_graph: bool = False, retain_graph: bool | None = None
 ) -> tuple[Tensor | None, ...]:
-    """Differentiate a scalar by the leaves; ``None`` where it does not depend on one."""
+    """Differentiate a scalar by the leaves; ``None`` where it does not depend on one.
+
+    Raises:
+        ArgumentError: If an operation has no kernel for the type of the tensors on the way back.
+    """
     if not value.requires_grad:
         return (None,) * len(leaves)
     one = torch.ones_like(value, requires_grad=False)
-    return backward(edges([value]), edges(leaves), [one], create_graph=create_graph, retain_graph=retain_graph)
+    try:
+        return backward(edges([value]), edges(leaves), [one], create_graph=create_graph, retain_graph=retain_graph)
+    except RuntimeError as error:
+        missing = missing_kernel(error)
+        if missing is None:
+            raise
+        raise missing from error
 
 
 @atomic
@@ -51,6 +63,18 @@ def backward(
         allow_unused=True,
         is_grads_batched=batched,
     )
+
+
+def nodes_of(values: Iterable[Tensor]) -> Iterator[Any]:
+    """Yield every node of a graph once."""
+    seen, stack = set[Any](), [value.grad_fn for value in values]
+    while stack:
+        node: Any = stack.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        stack.extend(following for following, _ in node.next_functions)
+        yield node
 
 
 def finite(value: Tensor, batch: int) -> float:

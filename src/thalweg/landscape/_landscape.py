@@ -17,6 +17,8 @@ from thalweg.estimate import Cost, Provenance, versions
 from thalweg.landscape._arguments import check_arguments
 from thalweg.landscape._batches import Batch, map_tensors, split
 from thalweg.landscape._checks import compare, named_once, refuse_by_mode, refuse_writes, require_iterable
+from thalweg.landscape._cuttable import require_cuttable
+from thalweg.landscape._differentiating import differentiating
 from thalweg.landscape._evaluation import Evaluation
 from thalweg.landscape._gradients import finite, gradients_of, require_finite_gradient
 from thalweg.landscape._held import held
@@ -299,8 +301,7 @@ class Landscape:
         """
         with (
             untouched(self.model, training=self._mode == "train"),
-            torch.inference_mode(mode=False),
-            torch.enable_grad(),
+            differentiating(self.space.device),
             self.held(self._point.standing() if theta is None else self.leaves(theta)),
         ):
             yield
@@ -322,6 +323,7 @@ class Landscape:
             if self._microbatch is None:
                 yield index, placed
             else:
+                require_cuttable(placed, self.objective)
                 for part in split(placed, self._microbatch):
                     yield index, part
         if self._batch_count not in (None, seen):
@@ -395,4 +397,4 @@ class Landscape:
     def _survey(self, thorough: bool) -> Survey:
         leaves = self.leaves(grad=thorough)
         evaluate = functools.partial(self.terms, leaves)
-        return survey(self.batches(), evaluate, leaves, self.layout, self._point.theta, thorough=thorough)
+        return survey(self.batches(), evaluate, leaves, self._point, thorough=thorough)

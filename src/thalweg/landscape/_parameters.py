@@ -3,6 +3,7 @@
 import fnmatch
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -45,7 +46,7 @@ class Layout:
     def flatten(self, parts: Sequence[Tensor | None], like: Tensor, *, out: Tensor | None = None) -> Tensor:
         """Join parts into a flat vector (P,) of the type of ``like``; ``None`` counts as zero."""
         flat = [
-            like.new_zeros(size) if part is None else part.reshape(-1).to(like.dtype)
+            like.new_zeros(size) if part is None else _dense(part).reshape(-1).to(like.dtype)
             for part, size in zip(parts, self.sizes, strict=True)
         ]
         return torch.cat(flat) if out is None else torch.cat(flat, out=out)
@@ -60,6 +61,22 @@ class Layout:
         return torch.cat(flat, dim=1)
 
 
+def _patterns(chosen: Any) -> list[str]:
+    patterns = [chosen] if isinstance(chosen, str) else list(chosen) if isinstance(chosen, Sequence) else [chosen]
+    for pattern in patterns:
+        if not isinstance(pattern, str):
+            raise ArgumentError(
+                "params: expected a name, a shell pattern, a sequence of these, or a predicate (name, parameter) -> "
+                f"bool, got {type(pattern).__name__}."
+            )
+    return patterns
+
+
+def _dense(part: Tensor) -> Tensor:
+    # As embeddings give gradients on request.
+    return part.to_dense() if part.is_sparse else part
+
+
 def select(parameters: Mapping[str, nn.Parameter], chosen: Selection) -> Layout:
     """Choose parameters by name, by shell pattern, by a sequence of these, or by a predicate.
 
@@ -70,10 +87,10 @@ def select(parameters: Mapping[str, nn.Parameter], chosen: Selection) -> Layout:
     """
     if chosen is None:
         names = [name for name, parameter in parameters.items() if parameter.requires_grad]
-    elif callable(chosen):
+    elif callable(chosen) and not isinstance(chosen, nn.Module):
         names = [name for name, parameter in parameters.items() if chosen(name, parameter)]
     else:
-        patterns = [chosen] if isinstance(chosen, str) else list(chosen)
+        patterns = _patterns(chosen)
         for pattern in patterns:
             if not fnmatch.filter(parameters, pattern):
                 raise ArgumentError(

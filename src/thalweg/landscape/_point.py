@@ -30,6 +30,7 @@ class Point:
         theta: θ, shape (P,).
         fixed: The other parameters.
         buffers: The buffers.
+        originals: Names of the model's own parameters by identity, while the model lives.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Point:
     ) -> None:
         parameters = dict(model.named_parameters())
         self.layout = select(parameters, params)
+        self.originals = {id(parameter): name for name, parameter in parameters.items()}
         names = self.layout.names
         self._dtype = dtype
         self._device = torch.device(device) if device is not None else parameters[names[0]].device

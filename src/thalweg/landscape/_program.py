@@ -1,6 +1,5 @@
 """Model and objective as one function of the model's tensors and a batch."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,13 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from thalweg.errors import ArgumentError, DataError, ObjectiveError
+from thalweg.errors import DataError, ObjectiveError
 from thalweg.landscape._batches import Batch
+from thalweg.landscape._kernels import missing_kernel
 from thalweg.objectives import Objective
 
 Outputs = Any
-# In the words of kernels, and in those of linear algebra.
-_NO_KERNEL = re.compile(r"\"?([\w.]+)\"?(?: not implemented for '|: Low precision dtypes not supported. Got )(\w+)")
 
 
 @dataclass(frozen=True)
@@ -108,10 +106,7 @@ def run(program: Program, tensors: Mapping[str, Tensor], batch: Batch) -> Output
     try:
         return functional_call(program, swapped, (batch,))
     except RuntimeError as error:
-        missing = _NO_KERNEL.search(str(error))
+        missing = missing_kernel(error)
         if missing is None:
             raise
-        raise ArgumentError(
-            f"dtype: expected one that every operation of the model has, but {missing[1]} has no kernel for "
-            f"{missing[2]} here. Measure with Landscape(..., dtype=torch.float32), or on another device."
-        ) from error
+        raise missing from error

@@ -27,6 +27,8 @@ def require_columns(space: VectorSpace, vectors: Any, name: str, *, finite: bool
     wanted = f"{name}: expected shape ({size},) or ({size}, k)"
     if not isinstance(vectors, Tensor):
         raise ArgumentError(f"{wanted}, got {type(vectors).__name__}.")
+    if vectors.layout != torch.strided:
+        raise ArgumentError(f"{wanted}, dense, got {vectors.layout}. Convert it with .to_dense().")
     if vectors.ndim not in (1, 2) or vectors.shape[0] != size or vectors.numel() == 0:
         raise ArgumentError(f"{wanted}, got {tuple(vectors.shape)}.")
     if vectors.dtype != space.dtype or vectors.device != space.device:

@@ -1,16 +1,16 @@
 """The first passes over the data: what they hold, and whether they repeat."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from thalweg.errors import DataError
+from thalweg.errors import ArgumentError, DataError
 from thalweg.landscape._batches import Batch, fingerprint
-from thalweg.landscape._gradients import finite, gradients_of
-from thalweg.landscape._parameters import Layout
+from thalweg.landscape._gradients import finite, gradients_of, nodes_of
+from thalweg.landscape._point import Point
 from thalweg.landscape._program import Terms
 
 
@@ -80,8 +80,7 @@ def survey(
     batches: Iterable[tuple[int, Batch]],
     evaluate: Callable[[Batch], Terms],
     leaves: list[Tensor],
-    layout: Layout,
-    like: Tensor,
+    point: Point,
     *,
     thorough: bool,
 ) -> Survey:
@@ -91,14 +90,15 @@ def survey(
         batches: Pairs of a batch's index and a micro-batch.
         evaluate: Runs the model at the leaves.
         leaves: The parameters.
-        layout: How they lie in a flat vector.
-        like: A vector of that layout.
+        point: Where they are taken.
         thorough: Whether to do more than count.
 
     Raises:
+        ArgumentError: If the model uses a parameter of its own in a place where no other can take its place.
         NonFiniteError: If the loss of a batch is not finite.
         DataError: If a weight is negative or not finite.
     """
+    like = point.theta
     found = Survey(torch.zeros_like(like), [False] * len(leaves))
     for index, batch in batches:
         if thorough:
@@ -112,7 +112,25 @@ def survey(
         found.losses.append(finite(value, index))
         found.tally(terms, index)
         if thorough:
+            if len(found.index) == 1:
+                _refuse_strays(value, point.originals)
             parts = gradients_of(value, leaves)
             found.reached = [known or part is not None for known, part in zip(found.reached, parts, strict=True)]
-            found.gradient += layout.flatten(parts, like)
+            found.gradient += point.layout.flatten(parts, like)
     return found
+
+
+def _refuse_strays(value: Tensor, originals: Mapping[int, str]) -> None:
+    """Refuse a model that reads a parameter where it is not registered: it would stay what it is, and have no gradient.
+
+    Raises:
+        ArgumentError: If there is one; the message names it.
+    """
+    variables = [node.variable for node in nodes_of([value]) if hasattr(node, "variable")]
+    strays = sorted({originals[id(variable)] for variable in variables if id(variable) in originals})
+    if strays:
+        raise ArgumentError(
+            f"model: expected parameters that are read as attributes of their modules, but {', '.join(strays)} is also "
+            "read through something else, such as a list that holds it, where no other value can take its place. "
+            "Read it through its module."
+        )

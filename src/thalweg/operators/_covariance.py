@@ -31,6 +31,9 @@ def gradient_covariance(
     No gradient of a single item is ever formed: Σ v is J v over the items' losses and its image back. Its rank is
     below N: see :func:`gradient_gram` for the other side of the same numbers.
 
+    Valid for: gradients that differ. The mean is subtracted after the sum, so that where all gᵢ are the same to s
+    digits the result has 2s digits less than the type holds; measure with ``dtype=torch.float64`` there.
+
     Cost of a product: that of the GGN, and one gradient at the first.
 
     Args:

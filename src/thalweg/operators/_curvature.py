@@ -90,6 +90,10 @@ class Curvature(Counted):
         self._engines = dict[str, Engine]()
         self._choices = dict[str, Choice]()
 
+    def __getstate__(self) -> dict[str, object]:
+        # Graphs cannot be copied: a copy builds its own.
+        return {**vars(self), "_engines": {}}
+
     @property
     def kind(self) -> str:
         """The name of the matrix."""
@@ -178,7 +182,8 @@ class Curvature(Counted):
             memory = self._way.memory
             budget = free_bytes(self.device) // 2 if memory == "auto" else memory
             method = "double-backward" if self._way.engine == "auto" else self._way.engine
-            self._plan = plan(self._landscape, self._form, budget, method)
+            most = None if self._pieces is None else self._pieces.microbatch
+            self._plan = plan(self._landscape, self._form, budget, method, most=most)
         return self._plan
 
     def _passes(self) -> Landscape:

@@ -21,7 +21,8 @@ class FunctionOperator(Counted):
         device: Where they live; the processor if ``None``.
 
     Raises:
-        ArgumentError: From a product, if ``f`` returns no tensor or one of another shape, dtype or device.
+        ArgumentError: If ``f`` cannot be called, or ``size`` is no whole number of at least 1; from a product, if
+            ``f`` returns no tensor or one of another shape, dtype or device.
 
     Example:
         >>> op = FunctionOperator(lambda v: torch.tensor([1.0, 3.0]) * v, 2)
@@ -37,6 +38,8 @@ class FunctionOperator(Counted):
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ) -> None:
+        if not callable(f):
+            raise ArgumentError(f"f: expected a function that multiplies a vector, got {type(f).__name__}.")
         kind = dtype if dtype is not None else torch.get_default_dtype()
         super().__init__(VectorSpace(size, kind, torch.device(device or "cpu")))
         self._f = f

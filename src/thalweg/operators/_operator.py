@@ -11,6 +11,7 @@ from torch import Tensor
 from thalweg.errors import ArgumentError, MemoryBudgetError, NonFiniteError
 from thalweg.estimate import Provenance
 from thalweg.landscape._require import require_columns
+from thalweg.precision import uncast
 from thalweg.vectors import VectorSpace
 
 
@@ -59,7 +60,8 @@ def checked_product(operator: Operator, vectors: Tensor, product: Callable[[Tens
         NonFiniteError: If a product has an entry that is not finite.
     """
     block = require_columns(operator.space, vectors, "vectors", finite=False)
-    result = product(block)
+    with uncast(operator.space.device):
+        result = product(block)
     # The sum is cheap and finite for all but broken products; only then is every entry looked at.
     if not math.isfinite(float(result.sum())) and not bool(result.isfinite().all()):
         if not bool(block.isfinite().all()):

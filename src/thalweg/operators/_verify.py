@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
+from thalweg.operators._composite import require_operator
 from thalweg.operators._curvature import Curvature
 from thalweg.operators._operator import Operator
 from thalweg.record import Record
@@ -52,6 +53,9 @@ def verify(operator: Operator, *, generator: torch.Generator | None = None) -> V
         operator: Any operator.
         generator: Of the two random vectors; ``None`` is a fresh one of seed 0.
 
+    Raises:
+        ArgumentError: If ``operator`` is none.
+
     Example:
         >>> import thalweg as tw
         >>> print(verify(tw.FunctionOperator(lambda v: v + v.flip(0), 4)).passed)
@@ -59,6 +63,7 @@ def verify(operator: Operator, *, generator: torch.Generator | None = None) -> V
         >>> print(verify(tw.FunctionOperator(lambda v: v.cumsum(0), 4)).passed)
         False
     """
+    require_operator(operator)
     space = operator.space
     u, v = space.randn(generator, 2).mT.contiguous()
     image_u, image_v = operator @ u, operator @ v

@@ -71,7 +71,7 @@ def test_who_disagrees_drops_out():
 def test_who_cannot_drops_out(error):
     found = choose({"safe": takes(0.0), "unable": fails(error)}, BLOCK)
     assert found.name == "safe"
-    assert f"unable failed ({type(error).__name__})" in found.reason
+    assert f"unable failed ({type(error).__name__}: {error})" in found.reason
     with pytest.raises(type(error)):
         choose({"unable": fails(error), "safe": takes(0.0)}, BLOCK)
 
@@ -87,8 +87,13 @@ def test_a_column_that_nearly_vanishes_is_all_rounding():
 
 
 def test_errors_of_other_kinds_are_not_hidden():
+    """Where the trusted one works, they say why another cannot; its own are raised."""
+    found = choose({"safe": takes(0.0), "broken": fails(RuntimeError("shapes"))}, BLOCK)
+    assert "broken failed (RuntimeError: shapes)" in found.reason
     with pytest.raises(RuntimeError, match="shapes"):
-        choose({"safe": takes(0.0), "broken": fails(RuntimeError("shapes"))}, BLOCK)
+        choose({"broken": fails(RuntimeError("shapes")), "safe": takes(0.0)}, BLOCK)
+    with pytest.raises(TypeError, match="no"):
+        choose({"safe": takes(0.0), "broken": fails(TypeError("no"))}, BLOCK)
 
 
 def test_a_product_that_does_not_repeat_is_refused():

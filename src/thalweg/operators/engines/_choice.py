@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from thalweg.errors import DeterminismError, DifferentiationError
-from thalweg.memory import ran_out
 from thalweg.operators.engines._engine import Engine
 
 # A candidate has to be faster by this before it displaces the one before it: the same choice in every run.
@@ -37,8 +36,8 @@ def choose(
 ) -> Choice:
     """Run every candidate on a block and keep the fastest that agrees with the first, which is trusted.
 
-    Each runs once to warm up and once against the clock, and is gone before the next is made; one that cannot
-    differentiate the model, or does not fit into memory, drops out.
+    Each runs once to warm up and once against the clock, and is gone before the next is made; one that fails where
+    the first did not drops out.
 
     Args:
         candidates: What makes engines for the same matrix, by name, the safest first.
@@ -55,9 +54,10 @@ def choose(
         try:
             found, again, elapsed = _tried(make(), block, clock)
         except (DifferentiationError, RuntimeError) as error:
-            if trusted is None or not (isinstance(error, DifferentiationError) or ran_out(error)):
+            # Vectorised derivatives have holes of many kinds; what the trusted one can do will be done.
+            if trusted is None:
                 raise
-            dropped.append(f"{name} failed ({type(error).__name__})")
+            dropped.append(f"{name} failed ({type(error).__name__}: {(str(error).splitlines() or [''])[0][:120]})")
             continue
         if not _agree(again, found, tolerance):
             raise DeterminismError(

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from thalweg.landscape import Landscape
+from thalweg.landscape._differentiating import differentiating
 from thalweg.operators._form import Form
 from thalweg.operators.engines._graphs import Graph, differentiable, linearise
 from thalweg.operators.engines._memory import held_bytes
@@ -56,7 +57,7 @@ class DoubleBackward:
     def _surroundings(self) -> Iterator[None]:
         """What parts of the model need that run again on the way back, and graphs that are built."""
         if self._all_kept and all(graph.silent for graph in self._kept or ()):
-            with torch.inference_mode(mode=False):
+            with differentiating(self._landscape.space.device):
                 yield
         else:
             with self._landscape.reading(), differentiable(self._form):

@@ -75,8 +75,17 @@ def _weight_norm(v: Tensor, g: Tensor, dim: int = 0) -> Tensor:
     return v * (g / torch.norm_except_dim(v, 2, dim))
 
 
-def _embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None, *rest: Any, **options: Any) -> Tensor:  # noqa: A002 - PyTorch's name
-    rows = functional.embedding(input, weight, padding_idx, *rest, **options)
+# PyTorch's names. Sparse gradients have no graph to go on from, and dense ones hold the same numbers.
+def _embedding(
+    input: Tensor,  # noqa: A002
+    weight: Tensor,
+    padding_idx: int | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,  # noqa: ARG001
+) -> Tensor:
+    rows = functional.embedding(input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq)
     if padding_idx is None:
         return rows
     padding = (input == padding_idx % len(weight)).unsqueeze(-1)

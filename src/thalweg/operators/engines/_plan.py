@@ -8,8 +8,10 @@ import torch
 from thalweg.errors import MemoryBudgetError
 from thalweg.landscape import Landscape
 from thalweg.landscape._batches import Batch, split, tensors_of
+from thalweg.landscape._cuttable import rows_are_items
+from thalweg.memory import ran_out
 from thalweg.operators._form import Form
-from thalweg.operators.engines._explained import require_second_derivatives
+from thalweg.operators.engines._explained import require_connected, require_second_derivatives
 from thalweg.operators.engines._graphs import differentiable, linearise
 from thalweg.operators.engines._memory import held_bytes
 
@@ -56,7 +58,9 @@ class Plan:
         return 1 + int(graphs / _PASSING[engine])
 
 
-def plan(landscape: Landscape, form: Form, budget: int, engine: str = "double-backward") -> Plan:
+def plan(
+    landscape: Landscape, form: Form, budget: int, engine: str = "double-backward", *, most: int | None = None
+) -> Plan:
     """Measure the graphs of one and of two samples, and choose what fits; where batches cannot be cut, of the first.
 
     Cost: two linearisations of so many samples, each about a gradient's.
@@ -66,6 +70,7 @@ def plan(landscape: Landscape, form: Form, budget: int, engine: str = "double-ba
         form: What will be multiplied with.
         budget: Bytes that products may hold beyond the landscape.
         engine: By which they are made.
+        most: Samples a pass that memory has not run out of yet; ``None`` while it has not at all.
 
     Raises:
         MemoryBudgetError: If the budget does not hold one sample, or a batch that cannot be cut.
@@ -76,9 +81,10 @@ def plan(landscape: Landscape, form: Form, budget: int, engine: str = "double-ba
     with landscape.reading():
         batch = next(iter(landscape.batches()))[1]
         longest = length(batch)
-        if cuttable(landscape, batch):
-            one = _held(landscape, form, next(split(batch, 1)))
-            two = _held(landscape, form, next(split(batch, 2))) if longest > 1 else 2 * one
+        largest = longest if most is None else min(longest, most)
+        pair = _one_and_two(landscape, form, batch, largest) if cuttable(landscape, batch) else None
+        if pair is not None:
+            one, two = pair
             each, unit, what = float(max(two - one, 1)), 1, "one sample"
         else:
             one = _held(landscape, form, batch)
@@ -116,7 +122,9 @@ def cuttable(landscape: Landscape, batch: Batch) -> bool:
         batch: Whose tensors must share their first axis.
     """
     lengths = {len(tensor) if tensor.ndim else 0 for tensor in tensors_of(batch)}
-    return landscape.mode == "eval" and landscape.objective.splits and len(lengths) == 1
+    if landscape.mode != "eval" or not landscape.objective.splits or len(lengths) != 1:
+        return False
+    return rows_are_items(batch, landscape.objective)
 
 
 def length(batch: Batch) -> int:
@@ -151,8 +159,21 @@ def _usable(budget: int) -> int:
     return budget - budget // 5
 
 
+def _one_and_two(landscape: Landscape, form: Form, batch: Batch, largest: int) -> tuple[int, int] | None:
+    """Return what the graphs of one and of two samples hold; ``None`` where the model cannot run one alone."""
+    try:
+        one = _held(landscape, form, next(split(batch, 1)))
+    except (RuntimeError, ValueError, IndexError) as error:
+        if ran_out(error) or length(batch) == 1:
+            raise
+        return None
+    return one, 2 * one if largest == 1 else _held(landscape, form, next(split(batch, 2)))
+
+
 def _held(landscape: Landscape, form: Form, batch: Batch) -> int:
-    with differentiable(form), held_bytes(landscape) as held:
-        graph = linearise(form, landscape, batch)
-    require_second_derivatives(graph.values)
+    with differentiable(form):
+        with held_bytes(landscape) as held:
+            graph = linearise(form, landscape, batch)
+        require_second_derivatives(graph.values)
+        require_connected(graph.values)
     return held.total
