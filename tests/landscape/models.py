@@ -59,6 +59,28 @@ class Residual(nn.Module):
         return self.head(x)
 
 
+class ConvolutionalResidual(nn.Module):
+    """A residual network of convolutions in small."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(1, 2, 3, bias=False), nn.BatchNorm2d(2))
+        self.branch = nn.Sequential(
+            nn.Conv2d(2, 2, 3, padding=1, bias=False),
+            nn.BatchNorm2d(2),
+            nn.ReLU(),
+            nn.Conv2d(2, 2, 3, padding=1, bias=False),
+            nn.BatchNorm2d(2),
+        )
+        self.shortcut = nn.Conv2d(2, 2, 1)
+        self.head = nn.Linear(2, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = functional.relu(self.stem(x))
+        x = functional.relu(self.branch(x) + self.shortcut(x))
+        return self.head(x.mean(dim=(2, 3)))
+
+
 class Grouped(nn.Module):
     """Group norm over features, and over a sequence of them."""
 

@@ -14,6 +14,7 @@ from torch.nn import functional
 import thalweg as tw
 from tests.landscape.models import (
     Attention,
+    ConvolutionalResidual,
     Grouped,
     MultiHead,
     Recurrent,
@@ -145,6 +146,10 @@ MODELS: dict[str, Callable[[], Setting]] = {
     "relu": _classified(lambda: mlp(nn.ReLU), 4),
     "convolutions": _classified(cnn, 1, 6, 6),
     "convolutions in train mode": _classified(cnn, 1, 6, 6, mode="train"),
+    "convolutional residual": _classified(lambda: scrambled(ConvolutionalResidual().double()), 1, 6, 6),
+    "convolutional residual in train mode": _classified(
+        lambda: scrambled(ConvolutionalResidual().double()), 1, 6, 6, mode="train"
+    ),
     "residual": _classified(lambda: scrambled(Residual().double()), 4),
     "group norm": _classified(lambda: scrambled(Grouped().double()), 4),
     "attention": _classified(lambda: scrambled(Attention().double()), 3, 4),

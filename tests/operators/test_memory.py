@@ -239,3 +239,23 @@ def test_a_model_that_cannot_run_one_sample_is_taken_whole():
         assert float(product @ v) > 0
     with pytest.raises(MemoryBudgetError, match="room for the graph of the batch, whose 8 samples are one"):
         tw.hessian(landscape, memory=1000) @ v
+
+
+def test_a_plan_says_beforehand_what_will_be_done():
+    landscape = tw.Landscape(mlp(), CROSS, data())
+    need = needed(tw.hessian, landscape)
+    for budget, expected in ((2 * need, None), (1000 * need, 16)):
+        operator = tw.hessian(landscape, memory=budget, engine="double-backward")
+        plan = operator.memory_plan()
+        assert operator.matvecs == 0
+        assert plan.peak <= budget
+        operator @ landscape.space.randn()
+        assert operator.microbatch == plan.microbatch
+        assert (plan.microbatch is None) == (expected == 16)
+        if expected is None:
+            assert str(plan).startswith(f"passes of {plan.microbatch} samples, 0 MB of ")
+        else:
+            assert str(plan).startswith("whole batches, ")
+    assert tw.hessian(landscape, engine="finite-differences").memory_plan() is None
+    with pytest.raises(MemoryBudgetError):
+        tw.hessian(landscape, memory=1).memory_plan()

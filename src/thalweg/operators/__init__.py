@@ -17,6 +17,7 @@ from thalweg.operators._kronecker import KroneckerFactored, KroneckerInverse
 from thalweg.operators._operator import Operator, dense
 from thalweg.operators._projected import projected
 from thalweg.operators._verify import Verification, verify
+from thalweg.operators.engines import MemoryPlan
 
 __all__ = [
     "Composite",
@@ -24,6 +25,7 @@ __all__ = [
     "FunctionOperator",
     "KroneckerFactored",
     "KroneckerInverse",
+    "MemoryPlan",
     "Operator",
     "Verification",
     "added",

@@ -20,7 +20,7 @@ from thalweg.operators.engines import (
     Engine,
     FiniteDifferences,
     ForwardOverReverse,
-    Plan,
+    MemoryPlan,
     choose,
     first_batch,
     halved,
@@ -86,7 +86,7 @@ class Curvature(Counted):
         self._correction = correction
         self._pieces: Landscape | None = None
         self._shrunk = False
-        self._plan: Plan | None = None
+        self._plan: MemoryPlan | None = None
         self._engines = dict[str, Engine]()
         self._choices = dict[str, Choice]()
 
@@ -115,6 +115,24 @@ class Curvature(Counted):
     def microbatch(self) -> int | None:
         """Samples a pass, once the first product has chosen; ``None`` for the landscape's own batches."""
         return (self._pieces or self._landscape).microbatch
+
+    def memory_plan(self) -> MemoryPlan | None:
+        """Estimate what products will take, before any is made; ``None`` for finite differences, which hold no graph.
+
+        Cost: two linearisations of one or two samples, unless a product has been made.
+
+        Raises:
+            DifferentiationError: If an operation of the model has no derivative of the kind needed.
+            MemoryBudgetError: If ``memory`` does not hold one sample.
+
+        Example:
+            >>> import thalweg as tw
+            >>> data = [(torch.randn(64, 20), torch.randint(2, (64,)))]
+            >>> op = tw.hessian(tw.Landscape(torch.nn.Linear(20, 2), tw.objectives.cross_entropy(), data))
+            >>> op.memory_plan().microbatch is None  # whole batches fit
+            True
+        """
+        return None if self._way.engine == "finite-differences" else self._planned()
 
     @property
     def error(self) -> float | None:
@@ -177,7 +195,7 @@ class Curvature(Counted):
             together = self._planned().together("double-backward", keep=self._way.keep)
         return DoubleBackward(landscape, self._form, room=room, together=together)
 
-    def _planned(self) -> Plan:
+    def _planned(self) -> MemoryPlan:
         if self._plan is None:
             memory = self._way.memory
             budget = free_bytes(self.device) // 2 if memory == "auto" else memory

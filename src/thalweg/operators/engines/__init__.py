@@ -5,7 +5,7 @@ from thalweg.operators.engines._double_backward import DoubleBackward
 from thalweg.operators.engines._engine import Engine
 from thalweg.operators.engines._finite_differences import FiniteDifferences
 from thalweg.operators.engines._forward_over_reverse import ForwardOverReverse
-from thalweg.operators.engines._plan import Plan, cuttable, first_batch, halved, plan
+from thalweg.operators.engines._plan import MemoryPlan, cuttable, first_batch, halved, plan
 
 __all__ = [
     "Choice",
@@ -13,7 +13,7 @@ __all__ = [
     "Engine",
     "FiniteDifferences",
     "ForwardOverReverse",
-    "Plan",
+    "MemoryPlan",
     "choose",
     "cuttable",
     "first_batch",

@@ -14,6 +14,7 @@ from thalweg.operators._form import Form
 from thalweg.operators.engines._explained import require_connected, require_second_derivatives
 from thalweg.operators.engines._graphs import differentiable, linearise
 from thalweg.operators.engines._memory import held_bytes
+from thalweg.record import Record
 
 # What goes through a graph for one vector, in units of what the graph holds: cotangents, or tangents and cotangents.
 # Measured peaks of blocks, with what the allocator cannot use again: 3.5 graphs for vectors in turn, 10 + 2k for k that
@@ -22,25 +23,37 @@ _PASSING = {"double-backward": 3.5, "forward-over-reverse": 3.5}
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What products will take.
+class MemoryPlan(Record):
+    """What products will take, estimated before it is taken.
 
     Attributes:
         microbatch: Samples a pass; ``None`` for the landscape's own batches.
         room: Bytes for kept graphs.
         graph: Bytes of the graph of one pass.
         graphs: Bytes of the graphs of all passes.
+        passing: Bytes of one graph, of what goes through it for one vector, and of the vectors.
     """
 
     microbatch: int | None
     room: int
     graph: int
     graphs: int
+    passing: int
+
+    @property
+    def peak(self) -> int:
+        """Bytes at the most for a single vector, beyond the landscape, graphs kept."""
+        return self.passing + min(self.room, max(self.graphs - self.graph, 0))
 
     @property
     def mostly_kept(self) -> bool:
         """Whether at least half of the graphs fit into the room."""
         return self.graphs <= 2 * self.room
+
+    def __str__(self) -> str:
+        size = "whole batches" if self.microbatch is None else f"passes of {self.microbatch} samples"
+        kept = f"{_megabytes(min(self.room, self.graphs))} of {_megabytes(self.graphs)} of graphs kept"
+        return f"{size}, {kept}, about {_megabytes(self.peak)} at the most"
 
     def left(self, *, keep: bool) -> int:
         """Return the bytes that kept graphs leave of the room."""
@@ -60,7 +73,7 @@ class Plan:
 
 def plan(
     landscape: Landscape, form: Form, budget: int, engine: str = "double-backward", *, most: int | None = None
-) -> Plan:
+) -> MemoryPlan:
     """Measure the graphs of one and of two samples, and choose what fits; where batches cannot be cut, of the first.
 
     Cost: two linearisations of so many samples, each about a gradient's.
@@ -111,7 +124,11 @@ def plan(
     else:
         size, room, microbatch = longest, room_for_all - passing(longest), None
     graphs = fixed * math.ceil(landscape.count / size) + each * landscape.count
-    return Plan(microbatch, room, math.ceil(fixed + each * size), math.ceil(graphs))
+    return MemoryPlan(microbatch, room, math.ceil(fixed + each * size), math.ceil(graphs), passing(size))
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:.3g} MB"
 
 
 def cuttable(landscape: Landscape, batch: Batch) -> bool:
