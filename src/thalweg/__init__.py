@@ -5,7 +5,18 @@ from thalweg._version import __version__
 from thalweg.errors import ThalwegError
 from thalweg.estimate import Cost, Estimate, Provenance
 from thalweg.figures import draw, plot
-from thalweg.krylov import Density, Eigenpairs, density, eigenpairs, spectral_moment, trace
+from thalweg.krylov import (
+    Density,
+    Diagonal,
+    Eigenpairs,
+    density,
+    diagonal,
+    eigenpairs,
+    function_trace,
+    logdet,
+    spectral_moment,
+    trace,
+)
 from thalweg.landscape import Evaluation, Landscape
 from thalweg.measures import (
     Anisotropy,
@@ -76,6 +87,7 @@ __all__ = [
     "Cost",
     "Curvature",
     "Density",
+    "Diagonal",
     "Directions",
     "Eigenpairs",
     "Estimate",
@@ -112,6 +124,7 @@ __all__ = [
     "deflated",
     "dense",
     "density",
+    "diagonal",
     "directional_sharpness",
     "draw",
     "effective_rank",
@@ -121,6 +134,7 @@ __all__ = [
     "errors",
     "figures",
     "fisher",
+    "function_trace",
     "ggn",
     "gradient_covariance",
     "gradient_direction",
@@ -130,6 +144,7 @@ __all__ = [
     "kfac",
     "line_scan",
     "linear_path",
+    "logdet",
     "measure",
     "models",
     "negative_curvature",

@@ -113,3 +113,79 @@ def test_blocks_do_not_change_the_draw():
 def test_bad_arguments_are_named(arguments, message):
     with unchecked(), pytest.raises(tw.errors.ArgumentError, match=message):
         tw.trace(laplacian(), **arguments)
+
+
+DECAYING = [100 * 0.8**i for i in range(100)]
+FLAT = np.linspace(0.5, 1.5, 100).tolist()
+
+
+@pytest.mark.parametrize("method", ["hutch++", "xtrace"])
+@pytest.mark.parametrize("probes", [16, 32, 64])
+@pytest.mark.parametrize("eigenvalues", [DECAYING, FLAT], ids=["decaying", "flat"])
+def test_intervals_of_sketches_cover(eigenvalues, probes, method):
+    """In 90 to 99 % of 400 runs, without bias."""
+    op, _ = operator(eigenvalues)
+    truth, hits, gaps = sum(eigenvalues), 0, []
+    for seed in range(400):
+        found = tw.trace(op, method=method, probes=probes, generator=torch.Generator().manual_seed(seed))
+        low, high = found.interval()
+        hits += low <= truth <= high
+        gaps.append(found.value - truth)
+    assert 0.90 <= hits / 400 <= 0.99
+    assert abs(np.mean(gaps)) <= 4 * np.std(gaps) / 20
+
+
+def test_sketches_are_better_where_eigenvalues_decay():
+    op, _ = operator(DECAYING)
+    errors = {}
+    for method in ("hutchinson", "hutch++", "xtrace"):
+        estimates = [
+            tw.trace(op, method=method, probes=60, generator=torch.Generator().manual_seed(seed)) for seed in range(40)
+        ]
+        errors[method] = float(np.sqrt(np.mean([(estimate.value - 500) ** 2 for estimate in estimates])))
+        assert all(estimate.cost.matvecs == 60 for estimate in estimates)
+    assert errors["xtrace"] < errors["hutch++"] < errors["hutchinson"] / 20
+
+
+@pytest.mark.parametrize("method", ["hutch++", "xtrace"])
+@pytest.mark.parametrize("eigenvalues", [[5.0, 3.0, 2.0] + [0.0] * 27, [2.0, 1.0], [2.0], [0.0] * 12, [1.0] * 10])
+def test_few_directions_are_exact(eigenvalues, method):
+    op, _ = operator(eigenvalues)
+    found = tw.trace(op, method=method, probes=30)
+    assert found.value == pytest.approx(sum(eigenvalues), abs=1e-10)
+    assert found.standard_error < 1e-10
+
+
+def test_known_eigenpairs_leave_the_rest_to_the_probes():
+    op, _ = operator([1e4, 1e3, 100.0, *np.linspace(0.9, 1.1, 97).tolist()])
+    top = tw.eigenpairs(op, 3, tol=1e-8)
+    plain, deflated = tw.trace(op, probes=20), tw.trace(op, probes=20, known=top)
+    assert abs(deflated.value - 11197) <= 4 * deflated.standard_error + 1e-4
+    assert deflated.standard_error < plain.standard_error / 100
+    assert tw.trace(op, rtol=0.001, known=top).converged
+
+
+def test_known_eigenpairs_keep_the_intervals_right():
+    op, _ = operator([50.0, 20.0, *np.linspace(-1, 2, 98).tolist()])
+    top, truth, hits = tw.eigenpairs(op, 2, tol=1e-8), 70 + 49, 0
+    for seed in range(400):
+        low, high = tw.trace(op, probes=8, known=top, generator=torch.Generator().manual_seed(seed)).interval()
+        hits += low <= truth <= high
+    assert 0.90 <= hits / 400 <= 0.99
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"method": "hutch"}, r"method: expected 'hutchinson', 'hutch\+\+' or 'xtrace', got 'hutch'"),
+        ({"method": "xtrace"}, "probes: expected at least 6 products with method='xtrace', got None"),
+        ({"method": "hutch++", "probes": 5}, r"probes: expected at least 6 products with method='hutch\+\+', got 5"),
+        ({"method": "xtrace", "probes": 9, "distribution": "gaussian"}, "expected the default with method='xtrace'"),
+    ],
+)
+def test_bad_methods_are_named(arguments, message):
+    with unchecked(), pytest.raises(tw.errors.ArgumentError, match=message):
+        tw.trace(laplacian(), **arguments)
+    pairs = tw.eigenpairs(laplacian(), 2)
+    with pytest.raises(tw.errors.ArgumentError, match="known: expected None with method='xtrace', which finds"):
+        tw.trace(laplacian(), method="xtrace", probes=8, known=pairs)

@@ -1,8 +1,22 @@
 """Krylov spaces: eigenvalues, densities and traces from products alone."""
 
+from thalweg.krylov._diagonal import Diagonal, diagonal
 from thalweg.krylov._eigenpairs import eigenpairs
+from thalweg.krylov._function_trace import function_trace
 from thalweg.krylov._hutchinson import trace
+from thalweg.krylov._logdet import logdet
 from thalweg.krylov._quadrature import density, spectral_moment
 from thalweg.krylov._results import Density, Eigenpairs
 
-__all__ = ["Density", "Eigenpairs", "density", "eigenpairs", "spectral_moment", "trace"]
+__all__ = [
+    "Density",
+    "Diagonal",
+    "Eigenpairs",
+    "density",
+    "diagonal",
+    "eigenpairs",
+    "function_trace",
+    "logdet",
+    "spectral_moment",
+    "trace",
+]

@@ -1,7 +1,9 @@
 """The trace by random probes, with an interval that keeps its promise."""
 
+import functools
 import math
 import time
+from typing import Literal
 
 import torch
 from scipy import stats
@@ -9,11 +11,17 @@ from torch import Tensor
 
 from thalweg.errors import ArgumentError
 from thalweg.estimate import Cost, Estimate
+from thalweg.krylov._deflation import Known, without
+from thalweg.krylov._hutch_plus_plus import hutch_plus_plus
 from thalweg.krylov._operator import SymmetricOperator, require_symmetric, require_whole
 from thalweg.krylov._probes import Distribution, draw_probes
+from thalweg.krylov._results import Eigenpairs
+from thalweg.krylov._xtrace import xtrace
 from thalweg.progress import Progress, track
 
 _BLOCK = 8
+
+Method = Literal["hutchinson", "hutch++", "xtrace"]
 
 
 def trace(
@@ -21,6 +29,8 @@ def trace(
     *,
     rtol: float | None = 0.05,
     probes: int | None = None,
+    method: Method = "hutchinson",
+    known: Eigenpairs | None = None,
     pilot: int = 10,
     max_probes: int = 500,
     level: float = 0.95,
@@ -40,12 +50,20 @@ def trace(
     watches the running mean does not: that one stops whenever two means happen to agree. Where one eigenvalue
     dominates the trace, probes are skewed (χ² with one degree of freedom at worst): take a larger pilot.
 
+    Eigenpairs that are known count exactly and leave the probes only the rest: tr A = Σλ_i + tr (I − UUᵀ)A(I − UUᵀ),
+    whose spread is far smaller where a few eigenvalues dominate. The other methods find such directions themselves,
+    from a fixed number of products: "hutch++" (Meyer et al., 2021) spends a third of them on a sketch of the range, a
+    third on its image and a third on probes of the rest; "xtrace" (Epperly, Tropp & Webber, 2024) uses every test
+    vector for both, with about half of that error.
+
     Cost: one product a probe.
 
     Args:
         operator: The matrix A, (P, P).
         rtol: Half-width of the interval to reach, relative to |tr A|. Ignored where ``probes`` is given.
-        probes: A fixed number of probes, at least 2.
+        probes: A fixed number of probes, at least 2; for the other methods the products in all, at least 6.
+        method: "hutchinson", "hutch++" or "xtrace"; the latter two take ``probes`` and no ``known``.
+        known: Eigenpairs with their vectors, of which the converged count.
         pilot: Probes of the first stage, at least 3.
         max_probes: The most probes; if the rule asks for more the result says ``converged=False``.
         level: Confidence of the interval that ``rtol`` is about.
@@ -67,24 +85,32 @@ def trace(
     """
     require_symmetric(operator)
     _check_arguments(rtol, probes, pilot, max_probes, level)
+    _check_method(method, probes, known, distribution)
     started = time.perf_counter()
     source = torch.Generator().manual_seed(0) if generator is None else generator
+    if method != "hutchinson" and probes is not None:
+        return _sketched(operator, method, probes, distribution, source, progress)
+    basis = Known.of(operator, known)
     samples: list[float] = []
     with track(probes, "trace", progress) as bar:
-        _extend(operator, samples, pilot if probes is None else probes, distribution, source, bar)
+        draw = functools.partial(
+            _extend, operator, basis, samples, distribution=distribution, generator=source, bar=bar
+        )
+        draw(pilot if probes is None else probes)
         spread, dof, converged = _deviation(samples), len(samples) - 1, None
         if probes is None and rtol is not None:
-            half = rtol * abs(math.fsum(samples) / len(samples))
+            exact = float(basis.values.sum())
+            half = rtol * abs(exact + math.fsum(samples) / len(samples))
             needed = _needed(spread, half, dof, level)
             while len(samples) < min(needed, max_probes):
-                _extend(operator, samples, int(min(needed, max_probes)), distribution, source, bar)
+                draw(int(min(needed, max_probes)))
                 # Skewed probes can make a pilot look calm; what all of them say then counts.
                 spread = max(spread, _deviation(samples))
                 needed = _needed(spread, half, dof, level)
             converged = needed <= max_probes
     cost = Cost(matvecs=len(samples), seconds=time.perf_counter() - started)
     return Estimate(
-        math.fsum(samples) / len(samples),
+        float(basis.values.sum()) + math.fsum(samples) / len(samples),
         standard_error=spread / math.sqrt(len(samples)),
         dof=dof,
         converged=converged,
@@ -95,8 +121,10 @@ def trace(
 
 def _extend(
     operator: SymmetricOperator,
+    basis: Known,
     samples: list[float],
     target: int,
+    *,
     distribution: Distribution,
     generator: torch.Generator,
     bar: Progress,
@@ -104,7 +132,7 @@ def _extend(
     """Add probes until there are ``target``, in blocks that share their passes over the data."""
     while len(samples) < target:
         count = min(_BLOCK, target - len(samples))
-        block = draw_probes(operator.space, count, distribution, generator)
+        block = without(operator.space, basis, draw_probes(operator.space, count, distribution, generator))
         samples.extend(_quotients(operator, block))
         bar.advance(count)
 
@@ -125,6 +153,48 @@ def _needed(spread: float, half: float, dof: int, level: float) -> float:
     if half == 0:
         return math.inf
     return math.ceil((float(stats.t.ppf(0.5 + level / 2, dof)) * spread / half) ** 2)
+
+
+def _sketched(
+    operator: SymmetricOperator,
+    method: Method,
+    products: int,
+    distribution: Distribution,
+    generator: torch.Generator,
+    progress: bool | Progress,
+) -> Estimate:
+    """The methods that find a part of the range themselves."""
+    started = time.perf_counter()
+    with track(products, "trace", progress) as bar:
+        if method == "xtrace":
+            value, error, made = xtrace(operator, products, generator, bar)
+            dof = max(made // 2 - 1, 1)
+        else:
+            samples, made = hutch_plus_plus(operator, products, distribution, generator, bar)
+            value, dof = math.fsum(samples) / len(samples), len(samples) - 1
+            error = _deviation(samples) / math.sqrt(len(samples))
+    return Estimate(
+        value,
+        standard_error=error,
+        dof=dof,
+        cost=Cost(matvecs=made, seconds=time.perf_counter() - started),
+        provenance=operator.provenance,
+    )
+
+
+def _check_method(method: str, probes: int | None, known: object, distribution: str) -> None:
+    if method not in ("hutchinson", "hutch++", "xtrace"):
+        raise ArgumentError(f"method: expected 'hutchinson', 'hutch++' or 'xtrace', got {method!r}.")
+    if method == "hutchinson":
+        return
+    if probes is None or probes < 6:
+        raise ArgumentError(f"probes: expected at least 6 products with method={method!r}, got {probes}.")
+    if known is not None:
+        raise ArgumentError(f"known: expected None with method={method!r}, which finds the range itself.")
+    if method == "xtrace" and distribution != "rademacher":
+        raise ArgumentError(
+            "distribution: expected the default with method='xtrace', whose test vectors lie on a sphere."
+        )
 
 
 def _check_arguments(rtol: float | None, count: int | None, pilot: int, max_probes: int, level: float) -> None:

@@ -10,10 +10,9 @@ from torch import Tensor
 
 from thalweg.errors import ArgumentError
 from thalweg.estimate import Cost, Estimate
-from thalweg.krylov._lanczos import Lanczos
+from thalweg.krylov._gauss import gauss
 from thalweg.krylov._operator import SymmetricOperator, require_symmetric, require_whole
 from thalweg.krylov._probes import Distribution, draw_probes
-from thalweg.krylov._projected import eigh
 from thalweg.krylov._results import Density
 from thalweg.progress import Progress, track
 
@@ -69,14 +68,9 @@ def density(
     with track(probes * steps, "density", progress) as bar:
         for row in range(probes):
             start = draw_probes(space, 1, distribution, source)[:, 0]
-            lanczos = Lanczos(operator, steps, loss=torch.finfo(space.dtype).eps ** 0.5)
-            lanczos.start(start)
-            while not (lanczos.ended or lanczos.full):
-                lanczos.step()
-                bar.advance()
-            values, vectors = eigh(lanczos.matrix)
-            count = lanczos.steps
-            nodes[row, :count], weights[row, :count] = values, vectors[0] ** 2
+            values, shares = gauss(operator, start, steps, bar).rule()
+            count = len(values)
+            nodes[row, :count], weights[row, :count] = values, shares
             # Padding repeats a node, so that it does not stretch the range.
             nodes[row, count:] = values[-1]
             products += count
