@@ -16,7 +16,7 @@ import thalweg
 SOURCE = Path(thalweg.__file__).parent
 REPOSITORY = SOURCE.parent.parent
 
-GROUND = {"errors", "record", "estimate", "vectors", "objectives", "landscape", "memory", "progress"}
+GROUND = {"errors", "record", "estimate", "vectors", "objectives", "landscape", "memory", "precision", "progress"}
 CURVATURE = GROUND | {"operators", "krylov"}
 QUANTITIES = CURVATURE | {"descent", "measures", "paths", "surfaces"}
 TRAINING = QUANTITIES | {"theory", "predict", "optim", "training"}
@@ -26,10 +26,11 @@ STUDY = TRAINING | {"models", "data", "study"}
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
     "memory": {"errors"},
+    "precision": set(),
     "progress": {"errors"},
     "record": {"errors"},
     "estimate": {"errors", "record"},
-    "vectors": {"errors", "record", "estimate"},
+    "vectors": {"errors", "record", "estimate", "precision"},
     "objectives": {"errors", "record", "estimate", "vectors"},
     "landscape": GROUND - {"landscape"},
     "operators": GROUND,

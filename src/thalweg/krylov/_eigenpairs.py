@@ -2,22 +2,18 @@
 
 import time
 import warnings
-from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from thalweg.errors import ArgumentError, ConvergenceWarning
-from thalweg.estimate import Cost
+from thalweg.estimate import Cost, Provenance
 from thalweg.krylov._lanczos import Lanczos
-from thalweg.krylov._missed import excluded
 from thalweg.krylov._operator import SymmetricOperator, require_symmetric, require_whole
-from thalweg.krylov._projected import eigh
 from thalweg.krylov._results import Eigenpairs, Which
+from thalweg.krylov._search import Ritz, Wanted, search
 from thalweg.progress import Progress, track
-
-_PROBABILITY = 0.99
 
 
 def eigenpairs(
@@ -80,147 +76,37 @@ def eigenpairs(
     # What is let pass enters the residuals, so that it has to stay below the tolerance.
     lanczos = Lanczos(operator, capacity, loss=0.3 * tol)
     with track(None, f"{k} eigenvalues ({which})", progress) as bar:
-        ritz = _search(lanczos, k, which, tol, generator, bar)
+        ritz = search(lanczos, _wanted(k, which), tol, generator, bar)
     if not (ritz.converged.all() and ritz.complete):
         warnings.warn(_advice(ritz, k, lanczos.steps, size), ConvergenceWarning, stacklevel=2)
-    seconds = time.perf_counter() - started
+    # The ends lie from outside to inside; "BE" is one descending row.
+    order = np.argsort(-ritz.values, kind="stable") if which == "BE" else np.arange(len(ritz.values))
+    return pairs_of(lanczos, ritz, order, which, time.perf_counter() - started, operator.provenance)
+
+
+def pairs_of(
+    lanczos: Lanczos, ritz: Ritz, order: NDArray[np.intp], which: Which, seconds: float, provenance: Provenance | None
+) -> Eigenpairs:
+    """Return some Ritz pairs of a run, in this order, with their vectors."""
     return Eigenpairs(
-        values=torch.from_numpy(ritz.values.copy()),
-        vectors=lanczos.basis.combine(torch.from_numpy(ritz.vectors.copy())),
-        residuals=torch.from_numpy(ritz.residuals.copy()),
-        converged=torch.from_numpy(ritz.converged.copy()),
+        values=torch.from_numpy(ritz.values[order]),
+        vectors=lanczos.basis.combine(torch.from_numpy(ritz.vectors[:, order])),
+        residuals=torch.from_numpy(ritz.residuals[order]),
+        converged=torch.from_numpy(ritz.converged[order]),
         complete=ritz.complete,
         which=which,
         scale=ritz.scale,
         matvecs=lanczos.steps,
         cost=Cost(matvecs=lanczos.steps, seconds=seconds),
-        provenance=operator.provenance,
+        provenance=provenance,
     )
 
 
-@dataclass(frozen=True)
-class _Ritz:
-    """The wanted Ritz pairs of a joint space."""
-
-    values: NDArray[np.float64]
-    vectors: NDArray[np.float64]
-    residuals: NDArray[np.float64]
-    converged: NDArray[np.bool_]
-    scale: float
-    complete: bool = False
-
-
-def _search(
-    lanczos: Lanczos, k: int, which: Which, tol: float, generator: torch.Generator | None, bar: Progress
-) -> _Ritz:
-    space = lanczos.space
-    source = torch.Generator().manual_seed(0) if generator is None else generator
-    check_at, run_is_search = 0, False
-    while True:
-        if lanczos.ended:
-            # An invariant subspace: whatever is left is orthogonal to it.
-            if lanczos.full or not lanczos.start(space.randn(source)):
-                return replace(_solve(lanczos, k, which, tol), complete=lanczos.steps >= space.size)
-            run_is_search = lanczos.steps > 0
-        lanczos.step()
-        bar.advance(note=f"{lanczos.steps} products")
-        if not (lanczos.ended or lanczos.full or lanczos.steps >= check_at):
-            continue
-        check_at = lanczos.steps + max(1, lanczos.steps // 50)
-        if lanczos.steps < k:
-            if lanczos.full:
-                return _solve(lanczos, k, which, tol)
-            continue
-        ritz = _solve(lanczos, k, which, tol)
-        # Pairs converge one by one, at a product each or more: where many are missing, the next will not be the last.
-        check_at = max(check_at, lanczos.steps + int((~ritz.converged).sum()) // 4)
-        if lanczos.steps >= space.size:
-            return replace(ritz, complete=True)
-        if ritz.converged.all():
-            if run_is_search and _nothing_left(lanczos, ritz, which, tol):
-                return replace(ritz, complete=True)
-            if (not run_is_search or _found(lanczos, ritz)) and not lanczos.full:
-                run_is_search = lanczos.start(space.randn(source))
-                check_at = lanczos.steps + 4
-                if not run_is_search:
-                    return replace(ritz, complete=True)
-        elif not lanczos.full:
-            stopped = _stopped(lanczos, ritz, tol)
-            if stopped is not None and lanczos.resume(stopped):
-                # Its start is not random, so that it excludes nothing.
-                run_is_search, check_at = False, lanczos.steps + 1
-        if lanczos.full:
-            return ritz
-
-
-def _solve(lanczos: Lanczos, k: int, which: Which, tol: float) -> _Ritz:
-    values, vectors = eigh(lanczos.matrix)
-    order = _order(values, k, which)
-    chosen = vectors[:, order]
-    residuals = lanczos.residuals(chosen)
-    scale = float(np.abs(values).max())
-    return _Ritz(values[order], chosen, residuals, residuals <= tol * scale, scale)
-
-
-def _order(values: NDArray[np.float64], k: int, which: Which) -> NDArray[np.intp]:
-    """Indices of the wanted values among ascending ones, in the order of the result."""
-    count = len(values)
-    if which == "SA":
-        return np.arange(min(k, count))
+def _wanted(k: int, which: Which) -> Wanted:
     if which == "LM":
-        return np.argsort(-np.abs(values), kind="stable")[:k]
-    if which == "LA":
-        return np.arange(count)[::-1][:k]
-    upper = k - k // 2
-    ends = np.concatenate([np.arange(count)[::-1][:upper], np.arange(k // 2)[::-1]])
-    return ends[:count]
-
-
-def _stopped(lanczos: Lanczos, ritz: _Ritz, tol: float) -> int | None:
-    """Name the earlier run that a wanted pair waits for: what that run left is most of the pair's residual.
-
-    A copy that comes up by rounding at the end of one run is found by the next, which cannot do anything about it.
-    """
-    shares = lanczos.shares(ritz.vectors[:, ~ritz.converged])
-    waiting = (shares[:-1] > np.maximum(0.5 * tol * ritz.scale, 10 * shares[-1])).any(axis=1)
-    return int(np.flatnonzero(waiting)[0]) if waiting.any() else None
-
-
-def _found(lanczos: Lanczos, ritz: _Ritz) -> bool:
-    """Whether a wanted pair lives mainly in the current run, which makes another run necessary."""
-    return bool(((ritz.vectors[lanczos.run_start :] ** 2).sum(axis=0) > 0.5).any())
-
-
-def _nothing_left(lanczos: Lanczos, ritz: _Ritz, which: Which, tol: float) -> bool:
-    """Whether the current run excludes an eigenvalue that would change the answer by more than ``tol``."""
-    if _found(lanczos, ritz):
-        return False
-    start, slack = lanczos.run_start, tol * ritz.scale
-    (diagonal, betas), dimension = lanczos.run(), lanczos.space.size - start
-    inner = eigh(lanczos.matrix[start:, start:])[0]
-    upper, lower = _thresholds(ritz, which)
-
-    def clear(sign: float, wanted: float) -> bool:
-        if lanczos.invariant:
-            # An invariant subspace of a random start shows every distinct eigenvalue of the complement.
-            return float((sign * inner).max()) <= wanted + slack
-        return excluded(sign * diagonal, betas, dimension, wanted + slack, _PROBABILITY)
-
-    return (upper is None or clear(1.0, upper)) and (lower is None or clear(-1.0, -lower))
-
-
-def _thresholds(ritz: _Ritz, which: Which) -> tuple[float | None, float | None]:
-    """Return the values above and below which another eigenvalue would belong to the answer."""
-    if which == "LA":
-        return float(ritz.values[-1]), None
-    if which == "SA":
-        return None, float(ritz.values[-1])
-    if which == "LM":
-        least = float(np.abs(ritz.values).min())
-        return least, -least
-    upper = len(ritz.values) - len(ritz.values) // 2
-    top, bottom = ritz.values[:upper], ritz.values[upper:]
-    return float(top[-1]), float(bottom.max()) if len(bottom) else None
+        return Wanted(largest=k)
+    upper = {"LA": k, "SA": 0, "BE": k - k // 2}[which]
+    return Wanted(upper, k - upper)
 
 
 def _check_arguments(k: int, which: str, tol: float, max_matvecs: int | None, size: int) -> None:
@@ -236,7 +122,7 @@ def _check_arguments(k: int, which: str, tol: float, max_matvecs: int | None, si
         raise ArgumentError(f"max_matvecs: expected at least k = {k}, got {max_matvecs}.")
 
 
-def _advice(ritz: _Ritz, k: int, matvecs: int, size: int) -> str:
+def _advice(ritz: Ritz, k: int, matvecs: int, size: int) -> str:
     done = int(ritz.converged.sum())
     if done < k:
         return (
