@@ -24,6 +24,7 @@ from thalweg.measures import (
     NegativeCurvature,
     Sharpness,
     SpectralWidth,
+    Spectrum,
     StepPrediction,
     anisotropy,
     condition_numbers,
@@ -35,6 +36,7 @@ from thalweg.measures import (
     predicted_decrease,
     sharpness,
     spectral_width,
+    spectrum,
 )
 from thalweg.operators import (
     Composite,
@@ -109,6 +111,7 @@ __all__ = [
     "Provenance",
     "Sharpness",
     "SpectralWidth",
+    "Spectrum",
     "StepPrediction",
     "Surface",
     "ThalwegError",
@@ -163,6 +166,7 @@ __all__ = [
     "shifted",
     "spectral_moment",
     "spectral_width",
+    "spectrum",
     "study",
     "trace",
     "train",

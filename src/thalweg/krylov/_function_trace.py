@@ -1,28 +1,19 @@
 """The trace of a function of a matrix, by stochastic Lanczos quadrature beside what is known exactly."""
 
-import math
 import time
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from thalweg.errors import ArgumentError, ConvergenceWarning
 from thalweg.estimate import Cost, Estimate
-from thalweg.krylov._deflation import Known, without
-from thalweg.krylov._gauss import Gauss, gauss
+from thalweg.krylov._deflation import Known
 from thalweg.krylov._operator import SymmetricOperator, require_symmetric, require_whole
-from thalweg.krylov._probes import Distribution, draw_probes
+from thalweg.krylov._probes import Distribution
 from thalweg.krylov._results import Eigenpairs
+from thalweg.krylov._spectral_measure import Function, measured
 from thalweg.progress import Progress, track
-
-# A quadrature that a quarter more steps would still change by more than this share of the standard error says so.
-_SETTLED = 0.5
-Function = Callable[[Tensor], Tensor]
 
 
 def function_trace(
@@ -82,87 +73,18 @@ def function_trace(
     basis = Known.of(operator, known)
     _check_arguments(probes, steps, everything=basis.count == space.size)
     source = torch.Generator().manual_seed(0) if generator is None else generator
-    found: list[_Sample] = []
     with track(probes * steps, "function trace", progress) as bar:
-        for _ in range(probes if basis.count < space.size else 0):
-            start = without(space, basis, draw_probes(space, 1, distribution, source))[:, 0]
-            mass = space.norm(start) ** 2
-            found.append(_Sample.of(gauss(operator, start, min(steps, space.size), bar), mass, f))
-    exact = math.fsum(evaluated(f, basis.values.numpy()).tolist()) if basis.count else 0.0
-    result = _summed(found, exact)
-    if result.converged is False:
+        measure = measured(operator, basis, probes, steps, distribution, source, bar)
+    found = measure.total(f)
+    if found.converged is False:
         warnings.warn(
-            f"The quadrature of {steps} steps has not settled: with a quarter fewer the result differs by "
-            f"{_shift(found):.2g}. Raise steps.",
+            f"The quadrature of {steps} steps has not settled: a quarter of them changes the result by more than half "
+            "of its standard error. Raise steps.",
             ConvergenceWarning,
             stacklevel=2,
         )
-    products = sum(sample.products for sample in found)
-    cost = Cost(matvecs=products, seconds=time.perf_counter() - started)
-    return Estimate(
-        result.value,
-        result.standard_error,
-        result.dof,
-        converged=result.converged,
-        cost=cost,
-        provenance=operator.provenance,
-    )
-
-
-@dataclass(frozen=True)
-class _Sample:
-    """One probe: zᵀ f(A) z by all steps and by three quarters of them."""
-
-    value: float
-    coarse: float
-    products: int
-
-    @classmethod
-    def of(cls, rule: Gauss, mass: float, f: Function) -> "_Sample":
-        count = len(rule.matrix)
-        value = _integral(rule, None, mass, f)
-        # An invariant subspace has no error of steps.
-        coarse = value if rule.ended or count < 2 else _integral(rule, count - max(1, count // 4), mass, f)
-        return cls(value, coarse, count)
-
-
-def evaluated(f: Function, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return f at the eigenvalues.
-
-    Raises:
-        ArgumentError: If it returns something else than one finite number each.
-    """
-    given = torch.from_numpy(values)
-    found = f(given)
-    if not isinstance(found, Tensor) or found.shape != given.shape or found.is_complex():
-        got = f"{found.dtype} of shape {tuple(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
-        raise ArgumentError(f"f: expected real numbers of shape {tuple(given.shape)}, one an eigenvalue, got {got}.")
-    if not bool(found.isfinite().all()):
-        where = float(given[~found.isfinite()][0])
-        raise ArgumentError(f"f: expected finite numbers, got another at the Ritz value {where:.6g}.")
-    result: NDArray[np.float64] = found.detach().double().cpu().numpy()
-    return result
-
-
-def _integral(rule: Gauss, steps: int | None, mass: float, f: Function) -> float:
-    nodes, weights = rule.rule(steps)
-    return mass * math.fsum((weights * evaluated(f, nodes)).tolist())
-
-
-def _summed(found: list[_Sample], exact: float) -> Estimate:
-    if not found:
-        return Estimate(exact, 0.0, converged=True)
-    values = [sample.value for sample in found]
-    count, mean = len(values), math.fsum(values) / len(values)
-    error = None
-    if count > 1:
-        error = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (count - 1) / count)
-    settled = max(_SETTLED * (error or 0.0), 1e-10 * (abs(exact) + abs(mean)))
-    return Estimate(exact + mean, error, count - 1 if count > 1 else None, converged=_shift(found) <= settled)
-
-
-def _shift(found: list[_Sample]) -> float:
-    return abs(math.fsum(sample.value - sample.coarse for sample in found) / len(found))
+    cost = Cost(matvecs=measure.products, seconds=time.perf_counter() - started)
+    return replace(found, cost=cost, provenance=operator.provenance)
 
 
 def _check_arguments(probes: int, steps: int, *, everything: bool) -> None:

@@ -3,11 +3,10 @@
 import functools
 import math
 import time
+from dataclasses import replace
 from typing import Literal
 
 import torch
-from scipy import stats
-from torch import Tensor
 
 from thalweg.errors import ArgumentError
 from thalweg.estimate import Cost, Estimate
@@ -16,6 +15,7 @@ from thalweg.krylov._hutch_plus_plus import hutch_plus_plus
 from thalweg.krylov._operator import SymmetricOperator, require_symmetric, require_whole
 from thalweg.krylov._probes import Distribution, draw_probes
 from thalweg.krylov._results import Eigenpairs
+from thalweg.krylov._stein import deviation, to_accuracy
 from thalweg.krylov._xtrace import xtrace
 from thalweg.progress import Progress, track
 
@@ -93,66 +93,41 @@ def trace(
     basis = Known.of(operator, known)
     samples: list[float] = []
     with track(probes, "trace", progress) as bar:
-        draw = functools.partial(
-            _extend, operator, basis, samples, distribution=distribution, generator=source, bar=bar
-        )
+        draw = functools.partial(extend, operator, basis, samples, distribution=distribution, generator=source, bar=bar)
         draw(pilot if probes is None else probes)
-        spread, dof, converged = _deviation(samples), len(samples) - 1, None
+        exact = float(basis.values.sum())
         if probes is None and rtol is not None:
-            exact = float(basis.values.sum())
-            half = rtol * abs(exact + math.fsum(samples) / len(samples))
-            needed = _needed(spread, half, dof, level)
-            while len(samples) < min(needed, max_probes):
-                draw(int(min(needed, max_probes)))
-                # Skewed probes can make a pilot look calm; what all of them say then counts.
-                spread = max(spread, _deviation(samples))
-                needed = _needed(spread, half, dof, level)
-            converged = needed <= max_probes
+            found = to_accuracy(samples, draw, exact, rtol, level, max_probes)
+        else:
+            error = deviation(samples) / math.sqrt(len(samples))
+            found = Estimate(exact + math.fsum(samples) / len(samples), error, len(samples) - 1)
     cost = Cost(matvecs=len(samples), seconds=time.perf_counter() - started)
-    return Estimate(
-        float(basis.values.sum()) + math.fsum(samples) / len(samples),
-        standard_error=spread / math.sqrt(len(samples)),
-        dof=dof,
-        converged=converged,
-        cost=cost,
-        provenance=operator.provenance,
-    )
+    return replace(found, cost=cost, provenance=operator.provenance)
 
 
-def _extend(
+def extend(
     operator: SymmetricOperator,
     basis: Known,
     samples: list[float],
     target: int,
     *,
-    distribution: Distribution,
+    distribution: Distribution | None,
     generator: torch.Generator,
     bar: Progress,
 ) -> None:
-    """Add probes until there are ``target``, in blocks that share their passes over the data."""
+    """Add probes until there are ``target``, in blocks that share their passes over the data.
+
+    Where no distribution is named, they lie on the sphere of radius √(P − k) in the complement of the basis.
+    """
+    space = operator.space
     while len(samples) < target:
         count = min(_BLOCK, target - len(samples))
-        block = without(operator.space, basis, draw_probes(operator.space, count, distribution, generator))
-        samples.extend(_quotients(operator, block))
+        block = without(space, basis, draw_probes(space, count, distribution or "gaussian", generator))
+        image = operator @ block
+        for z, w in zip(block.mT, image.mT, strict=True):
+            scale = 1.0 if distribution is not None else (space.size - basis.count) / space.norm(z) ** 2
+            samples.append(space.dot(z, w) * scale)
         bar.advance(count)
-
-
-def _quotients(operator: SymmetricOperator, block: Tensor) -> list[float]:
-    image = operator @ block
-    return [operator.space.dot(z, w) for z, w in zip(block.mT, image.mT, strict=True)]
-
-
-def _deviation(samples: list[float]) -> float:
-    mean = math.fsum(samples) / len(samples)
-    return math.sqrt(math.fsum((x - mean) ** 2 for x in samples) / (len(samples) - 1))
-
-
-def _needed(spread: float, half: float, dof: int, level: float) -> float:
-    if spread == 0:
-        return 0
-    if half == 0:
-        return math.inf
-    return math.ceil((float(stats.t.ppf(0.5 + level / 2, dof)) * spread / half) ** 2)
 
 
 def _sketched(
@@ -172,7 +147,7 @@ def _sketched(
         else:
             samples, made = hutch_plus_plus(operator, products, distribution, generator, bar)
             value, dof = math.fsum(samples) / len(samples), len(samples) - 1
-            error = _deviation(samples) / math.sqrt(len(samples))
+            error = deviation(samples) / math.sqrt(len(samples))
     return Estimate(
         value,
         standard_error=error,

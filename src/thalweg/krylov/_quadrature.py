@@ -6,10 +6,11 @@ import time
 import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 from torch import Tensor
 
 from thalweg.errors import ArgumentError
-from thalweg.estimate import Cost, Estimate
+from thalweg.estimate import Cost, Estimate, Provenance
 from thalweg.krylov._gauss import gauss
 from thalweg.krylov._operator import SymmetricOperator, require_symmetric, require_whole
 from thalweg.krylov._probes import Distribution, draw_probes
@@ -74,10 +75,23 @@ def density(
             # Padding repeats a node, so that it does not stretch the range.
             nodes[row, count:] = values[-1]
             products += count
+    cost = Cost(matvecs=products, seconds=time.perf_counter() - started)
+    return smoothed(nodes, weights, grid, width, cost, operator.provenance)
+
+
+def smoothed(
+    nodes: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    grid: Tensor | None,
+    width: float | None,
+    cost: Cost,
+    provenance: Provenance | None,
+) -> Density:
+    """Return the density of nodes and weights, a row a probe."""
     sigma = _default_width(nodes) if width is None else width
     points = _default_grid(nodes, sigma) if grid is None else grid.detach().double().cpu().numpy()
     curves = np.stack([_smoothed(points, n, w, sigma) for n, w in zip(nodes, weights, strict=True)])
-    error = torch.from_numpy(curves.std(axis=0, ddof=1) / math.sqrt(probes)) if probes > 1 else None
+    error = torch.from_numpy(curves.std(axis=0, ddof=1) / math.sqrt(len(nodes))) if len(nodes) > 1 else None
     return Density(
         nodes=torch.from_numpy(nodes),
         weights=torch.from_numpy(weights),
@@ -85,8 +99,8 @@ def density(
         density=torch.from_numpy(curves.mean(axis=0)),
         standard_error=error,
         width=sigma,
-        cost=Cost(matvecs=products, seconds=time.perf_counter() - started),
-        provenance=operator.provenance,
+        cost=cost,
+        provenance=provenance,
     )
 
 

@@ -18,6 +18,7 @@ from thalweg.measures._results import (
 )
 from thalweg.measures._sharpness import sharpness
 from thalweg.measures._spectral_width import spectral_width
+from thalweg.measures._spectrum import Spectrum, spectrum
 
 __all__ = [
     "Anisotropy",
@@ -25,6 +26,7 @@ __all__ = [
     "NegativeCurvature",
     "Sharpness",
     "SpectralWidth",
+    "Spectrum",
     "StepPrediction",
     "anisotropy",
     "condition_numbers",
@@ -36,4 +38,5 @@ __all__ = [
     "predicted_decrease",
     "sharpness",
     "spectral_width",
+    "spectrum",
 ]
