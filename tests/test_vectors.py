@@ -167,3 +167,13 @@ def test_the_callers_autocast_does_not_round():
 def test_sizes_are_whole_numbers(size):
     with unchecked(), pytest.raises(ArgumentError, match="size: expected a whole number, got"):
         VectorSpace(size, torch.float32, torch.device("cpu"))
+
+
+@given(st.integers(1, 40), st.integers(1, 5))
+def test_what_is_left_without_a_basis(size, count):
+    here = space(size)
+    basis, _ = torch.linalg.qr(here.randn(count=min(count, size)))
+    block = here.randn(torch.Generator().manual_seed(1), 3)
+    found = here.without(basis, block)
+    torch.testing.assert_close(found, block - basis @ (basis.mT @ block), rtol=0, atol=1e-13)
+    assert found.mT.is_contiguous()

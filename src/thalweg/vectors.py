@@ -76,6 +76,14 @@ class VectorSpace:
         with uncast(self.device):
             return left.mT @ (left if right is None else right)
 
+    def without(self, basis: Float[Tensor, "p m"], block: Float[Tensor, "p k"]) -> Float[Tensor, "p k"]:
+        """Return (I − QQᵀ) block for orthonormal columns Q, each column contiguous, to working precision."""
+        rows = block.mT
+        with uncast(self.device):
+            for _ in range(2):
+                rows = torch.addmm(rows, self.gram(rows.mT, basis), basis.mT, alpha=-1)
+        return rows.mT
+
     def empty(self, count: int) -> Float[Tensor, "p k"]:
         """Return ``count`` vectors that hold anything, each contiguous."""
         return _allocated((count, self.local_size), self.dtype, self.device).mT

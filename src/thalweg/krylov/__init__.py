@@ -4,7 +4,9 @@ from thalweg.krylov._diagonal import Diagonal, diagonal
 from thalweg.krylov._eigenpairs import eigenpairs
 from thalweg.krylov._function_trace import function_trace
 from thalweg.krylov._hutchinson import trace
+from thalweg.krylov._lobpcg import lobpcg
 from thalweg.krylov._logdet import logdet
+from thalweg.krylov._power_iteration import power_iteration
 from thalweg.krylov._quadrature import density, spectral_moment
 from thalweg.krylov._results import Density, Eigenpairs
 
@@ -16,7 +18,9 @@ __all__ = [
     "diagonal",
     "eigenpairs",
     "function_trace",
+    "lobpcg",
     "logdet",
+    "power_iteration",
     "spectral_moment",
     "trace",
 ]

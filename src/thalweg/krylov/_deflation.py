@@ -50,9 +50,4 @@ class Known:
 
 def without(space: VectorSpace, known: Known, block: Float[Tensor, "p k"]) -> Float[Tensor, "p k"]:
     """Return (I − U Uᵀ) of a block, each column contiguous."""
-    if known.vectors is None:
-        return block
-    rows = block.mT
-    for _ in range(2):
-        rows = torch.addmm(rows, space.gram(rows.mT, known.vectors), known.vectors.mT, alpha=-1)
-    return rows.mT
+    return block if known.vectors is None else space.without(known.vectors, block)

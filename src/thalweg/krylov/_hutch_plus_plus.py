@@ -32,11 +32,8 @@ def hutch_plus_plus(
     if part == space.size:
         return [known, known], 2 * part
     count = products - 2 * part
-    probes = draw_probes(space, count, distribution, generator)
-    rows = probes.mT
-    for _ in range(2):
-        rows = torch.addmm(rows, space.gram(rows.mT, basis), basis.mT, alpha=-1)
-    products_of_rest = operator @ rows.mT
+    probes = space.without(basis, draw_probes(space, count, distribution, generator))
+    image_of_rest = operator @ probes
     bar.advance(count)
-    samples = [known + space.dot(g, w) for g, w in zip(rows, products_of_rest.mT, strict=True)]
+    samples = [known + space.dot(g, w) for g, w in zip(probes.mT, image_of_rest.mT, strict=True)]
     return samples, 2 * part + count

@@ -81,11 +81,11 @@ class SpectralMeasure:
         """
         exact = np.array([math.fsum(evaluated(f, self.known).tolist()) for f in functions])
         if not self.probes:
-            return Estimate(g(exact), 0.0, converged=True)
+            return Estimate(float(g(exact)), 0.0, converged=True)
         fine = np.array([[_integral(probe.rule, probe.mass, f) for f in functions] for probe in self.probes])
         coarse = np.array([[_integral(probe.coarse, probe.mass, f) for f in functions] for probe in self.probes])
         count = len(fine)
-        value = g(exact + fine.mean(axis=0))
+        value = float(g(exact + fine.mean(axis=0)))
         # A single sum may cancel; its parts say what rounding is.
         size = abs(value) if len(functions) > 1 else float(np.abs(exact).max() + np.abs(fine).max())
         error = None
