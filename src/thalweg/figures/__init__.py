@@ -9,6 +9,7 @@ from thalweg.figures._measurements import draw_measurements, plot_measurements
 from thalweg.figures._paper import save
 from thalweg.figures._path import draw_connection, draw_path, plot_connection, plot_path
 from thalweg.figures._screen import template
+from thalweg.figures._spectrum import draw_spectrum, plot_spectrum
 from thalweg.figures._surface import draw_surface, plot_surface
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "draw_line",
     "draw_measurements",
     "draw_path",
+    "draw_spectrum",
     "draw_surface",
     "plot",
     "plot_connection",
@@ -29,6 +31,7 @@ __all__ = [
     "plot_line",
     "plot_measurements",
     "plot_path",
+    "plot_spectrum",
     "plot_surface",
     "save",
     "template",
