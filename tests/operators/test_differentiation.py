@@ -198,9 +198,28 @@ def test_kernels_that_do_not_repeat_are_named():
 
     landscape = through(operation)
     with pytest.raises(
-        DeterminismError, match=r"product: expected kernels that repeat themselves.*but put_ does not have"
+        DeterminismError, match=r"model: expected kernels that repeat themselves.*but put_ does not have"
     ):
         tw.hessian(landscape) @ landscape.theta
+
+
+def test_kernels_that_do_not_repeat_are_named_in_the_forward_pass_too():
+    class Unpooled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(4, 4, dtype=torch.float64)
+
+        def forward(self, x: Tensor) -> Tensor:
+            pooled, where = nn.functional.max_pool2d(self.linear(x).view(-1, 1, 2, 2), 2, return_indices=True)
+            return nn.functional.max_unpool2d(pooled, where, 2).flatten(1)
+
+    torch.use_deterministic_algorithms(True)
+    try:
+        with pytest.raises(DeterminismError, match=r"model: expected kernels that repeat themselves.*max_unpool"):
+            tw.Landscape(Unpooled(), CROSS, [(randn(6, 4), classes(6))])
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert tw.hessian(tw.Landscape(Unpooled(), CROSS, [(randn(6, 4), classes(6))])) @ randn(20) is not None
 
 
 def test_a_kernel_that_does_not_repeat_is_found_in_the_trial():

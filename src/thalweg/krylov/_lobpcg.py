@@ -70,7 +70,7 @@ def lobpcg(
     sign = 1.0 if which == "LA" else -1.0
     basis, _ = orthonormalised(space, space.randn(source, k), source)
     image, products = operator @ basis, k
-    scale, kept = 0.0, 0
+    scale, moved = 0.0, False
     with track(None, f"{k} eigenvalues ({which})", progress) as bar:
         bar.advance(k)
         while True:
@@ -87,9 +87,9 @@ def lobpcg(
             active = (~converged).nonzero().squeeze(1)
             if not len(active) or products + len(active) > limit:
                 break
-            directions = _directions(basis, image, best, k) if kept else None
+            directions = _directions(basis, image, best, k) if moved else None
             basis, image, made = _widened(operator, space, x, ax, misses.mT[active].mT, directions, source)
-            kept = 1
+            moved = True
             products += made
             bar.advance(made)
     if not bool(converged.all()):

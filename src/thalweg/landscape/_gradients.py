@@ -10,7 +10,7 @@ from torch.autograd.graph import GradientEdge, get_gradient_edge
 
 from thalweg.errors import NonFiniteError
 from thalweg.landscape._atomic import atomic
-from thalweg.landscape._kernels import missing_kernel
+from thalweg.landscape._kernels import unusable_kernel
 from thalweg.landscape._parameters import Layout
 
 
@@ -21,6 +21,7 @@ def gradients_of(
 
     Raises:
         ArgumentError: If an operation has no kernel for the type of the tensors on the way back.
+        DeterminismError: If one has none that repeats itself, where torch has been told to ask for it.
     """
     if not value.requires_grad:
         return (None,) * len(leaves)
@@ -28,7 +29,7 @@ def gradients_of(
     try:
         return backward(edges([value]), edges(leaves), [one], create_graph=create_graph, retain_graph=retain_graph)
     except RuntimeError as error:
-        missing = missing_kernel(error)
+        missing = unusable_kernel(error)
         if missing is None:
             raise
         raise missing from error

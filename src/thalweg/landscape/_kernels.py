@@ -1,8 +1,8 @@
-"""Say it in our own words when an operation has no kernel for the type of the tensors."""
+"""Say it in our own words when an operation has no kernel that can be used here."""
 
 import re
 
-from thalweg.errors import ArgumentError
+from thalweg.errors import ArgumentError, DeterminismError, ThalwegError
 
 # In the words of kernels, of Fourier transforms, and of linear algebra.
 _NO_KERNEL = re.compile(
@@ -10,8 +10,18 @@ _NO_KERNEL = re.compile(
 )
 
 
-def missing_kernel(error: RuntimeError) -> ArgumentError | None:
-    """Return the error to raise instead of PyTorch's, ``None`` where it is about something else."""
+def unusable_kernel(error: RuntimeError) -> ThalwegError | None:
+    """Return the error to raise instead of PyTorch's, ``None`` where it is about something else.
+
+    An :class:`ArgumentError` names the type without a kernel, a :class:`DeterminismError` the kernel that does not
+    repeat itself where ``torch.use_deterministic_algorithms`` asks for it.
+    """
+    first = (str(error).splitlines() or [""])[0]
+    if "does not have a deterministic implementation" in first:
+        return DeterminismError(
+            "model: expected kernels that repeat themselves, as torch.use_deterministic_algorithms asks, but "
+            f"{first} Take another operation, or allow it."
+        )
     found = _NO_KERNEL.search(str(error))
     if found is None:
         return None

@@ -10,7 +10,7 @@ from torch.func import functional_call
 
 from thalweg.errors import DataError, ObjectiveError
 from thalweg.landscape._batches import Batch
-from thalweg.landscape._kernels import missing_kernel
+from thalweg.landscape._kernels import unusable_kernel
 from thalweg.objectives import Objective
 
 Outputs = Any
@@ -101,12 +101,13 @@ def run(program: Program, tensors: Mapping[str, Tensor], batch: Batch) -> Output
 
     Raises:
         ArgumentError: If an operation has no kernel for the type of the tensors.
+        DeterminismError: If one has none that repeats itself, where torch has been told to ask for it.
     """
     swapped = {f"model.{name}": tensor for name, tensor in tensors.items()}
     try:
         return functional_call(program, swapped, (batch,))
     except RuntimeError as error:
-        missing = missing_kernel(error)
+        missing = unusable_kernel(error)
         if missing is None:
             raise
         raise missing from error

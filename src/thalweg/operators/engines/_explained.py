@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from thalweg.errors import DeterminismError, DifferentiationError
+from thalweg.errors import DifferentiationError
 from thalweg.landscape._gradients import nodes_of
-from thalweg.landscape._kernels import missing_kernel
+from thalweg.landscape._kernels import unusable_kernel
 
 
 def require_second_derivatives(values: Iterable[Tensor]) -> None:
@@ -68,14 +68,9 @@ def require_connected(values: Iterable[Tensor]) -> None:
 def explained(error: Exception) -> Exception:
     """Return the error to raise instead: one that names the operation, or the error itself."""
     first = (str(error).splitlines() or [""])[0]
-    missing = missing_kernel(error) if isinstance(error, RuntimeError) else None
+    missing = unusable_kernel(error) if isinstance(error, RuntimeError) else None
     if missing is not None:
         return missing
-    if "does not have a deterministic implementation" in first:
-        return DeterminismError(
-            "product: expected kernels that repeat themselves, as torch.use_deterministic_algorithms asks, but "
-            f"{first} Take another operation, or allow it."
-        )
     if "donated buffer" in first or "aot_autograd" in first:
         return _no_second_derivative("a compiled model has none: measure the module that was compiled")
     if "is not implemented" in first or "double backwards" in first:
