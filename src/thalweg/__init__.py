@@ -6,9 +6,13 @@ from thalweg.errors import ThalwegError
 from thalweg.estimate import Cost, Estimate, Provenance
 from thalweg.figures import draw, plot
 from thalweg.krylov import (
+    Budget,
+    Checkpointed,
+    Convergence,
     Density,
     Diagonal,
     Eigenpairs,
+    checkpointed,
     density,
     diagonal,
     eigenpairs,
@@ -86,8 +90,11 @@ from thalweg.vectors import VectorSpace
 __all__ = [
     "Anisotropy",
     "Barrier",
+    "Budget",
+    "Checkpointed",
     "Composite",
     "Conditioning",
+    "Convergence",
     "Cost",
     "Curvature",
     "Density",
@@ -124,6 +131,7 @@ __all__ = [
     "anisotropy",
     "barrier",
     "block",
+    "checkpointed",
     "condition_numbers",
     "data",
     "deflated",

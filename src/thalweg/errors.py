@@ -10,14 +10,33 @@
     ├── NonFiniteError           a loss, gradient or product is infinite or not a number
     ├── DifferentiationError     an operation of the model has no derivative of the kind that is asked for
     ├── MemoryBudgetError        the work would not fit
+    ├── CheckpointError          a checkpoint is damaged, or of another run
     ├── MissingExtraError        an optional dependency is not installed (an ImportError)
     └── TargetError              a file that the command line was given cannot be used
 
     ThalwegWarning (a UserWarning)
     ├── UnreachedParameterWarning
+    ├── CheckpointWarning
     ├── ConvergenceWarning
     └── MemoryBudgetWarning
+
+    Interrupted (a KeyboardInterrupt, and no ThalwegError): what had been found until then is its ``result``
 """
+
+
+class Interrupted(KeyboardInterrupt):
+    """The work was interrupted; what had been found until then is not lost.
+
+    Like every ``KeyboardInterrupt`` it ends the program unless somebody catches it.
+
+    Attributes:
+        result: What the function would have returned if its budget had ended here; in an interactive session
+            ``sys.last_value.result``.
+    """
+
+    def __init__(self, message: str, result: object) -> None:
+        super().__init__(message)
+        self.result = result
 
 
 class ThalwegError(Exception):
@@ -52,6 +71,10 @@ class MemoryBudgetError(ThalwegError):
     """The work would not fit into the memory that it may use."""
 
 
+class CheckpointError(ThalwegError):
+    """A checkpoint is damaged, or belongs to another run."""
+
+
 class MissingExtraError(ThalwegError, ImportError):
     """An optional dependency is not installed."""
 
@@ -66,6 +89,10 @@ class ThalwegWarning(UserWarning):
 
 class UnreachedParameterWarning(ThalwegWarning):
     """Some parameters do not influence the loss; they count as directions of zero curvature."""
+
+
+class CheckpointWarning(ThalwegWarning):
+    """A part of a checkpoint belongs to another run, and is not used."""
 
 
 class ConvergenceWarning(ThalwegWarning):

@@ -1,5 +1,8 @@
 """Krylov spaces: eigenvalues, densities and traces from products alone."""
 
+from thalweg.krylov._budget import Budget
+from thalweg.krylov._checkpoint import Checkpointed, checkpointed
+from thalweg.krylov._convergence import Convergence
 from thalweg.krylov._diagonal import Diagonal, diagonal
 from thalweg.krylov._eigenpairs import eigenpairs
 from thalweg.krylov._function_trace import function_trace
@@ -11,9 +14,13 @@ from thalweg.krylov._quadrature import density, spectral_moment
 from thalweg.krylov._results import Density, Eigenpairs
 
 __all__ = [
+    "Budget",
+    "Checkpointed",
+    "Convergence",
     "Density",
     "Diagonal",
     "Eigenpairs",
+    "checkpointed",
     "density",
     "diagonal",
     "eigenpairs",

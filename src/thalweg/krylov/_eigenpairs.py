@@ -1,5 +1,6 @@
 """Extreme eigenvalues and eigenvectors, with bounds, and with the copies that a single start cannot see."""
 
+import os
 import time
 import warnings
 
@@ -7,8 +8,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from thalweg.errors import ArgumentError, ConvergenceWarning
+from thalweg.errors import ArgumentError, ConvergenceWarning, Interrupted
 from thalweg.estimate import Cost, Provenance
+from thalweg.krylov._budget import Budget, deadline, require_budget
+from thalweg.krylov._checkpoint import checkpointed
+from thalweg.krylov._convergence import Convergence, Trail
 from thalweg.krylov._lanczos import Lanczos
 from thalweg.krylov._operator import SymmetricOperator, require_symmetric, require_whole
 from thalweg.krylov._results import Eigenpairs, Which
@@ -24,6 +28,8 @@ def eigenpairs(
     tol: float = 1e-4,
     generator: torch.Generator | None = None,
     max_matvecs: int | None = None,
+    budget: Budget | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     progress: bool | Progress = False,
 ) -> Eigenpairs:
     r"""Compute k extreme eigenpairs of a symmetric matrix by Lanczos, reorthogonalised where it is due.
@@ -48,6 +54,8 @@ def eigenpairs(
         tol: Residual at which a pair counts as converged, relative to ‖A‖.
         generator: Of the random starts; ``None`` is a fresh one of seed 0.
         max_matvecs: The most products; by default max(300, 20k), and never more than P.
+        budget: Products or seconds after which to return what there is; at least k products are made.
+        checkpoint: A folder to keep products in, and to go on from where it holds some: see :func:`checkpointed`.
         progress: Whether to show a bar, or what to report every product to.
 
     Returns:
@@ -56,6 +64,8 @@ def eigenpairs(
 
     Raises:
         ArgumentError: If an argument has a wrong value, or the operator is not symmetric.
+        CheckpointError: If the checkpoint is damaged or of another run.
+        Interrupted: If the user does, with the pairs that there are as its ``result``.
         MemoryBudgetError: If the basis would not fit.
         NonFiniteError: If a product is not finite.
 
@@ -72,20 +82,46 @@ def eigenpairs(
     size = operator.space.size
     _check_arguments(k, which, tol, max_matvecs, size)
     started = time.perf_counter()
-    capacity = min(size, max(300, 20 * k) if max_matvecs is None else max_matvecs)
+    require_budget(budget)
+    if budget is not None and budget.products is not None and budget.products < k:
+        raise ArgumentError(f"budget: expected at least k = {k} products, got {budget.products}.")
+    if checkpoint is not None:
+        operator = checkpointed(operator, checkpoint)
+    most = max(300, 20 * k) if max_matvecs is None else max_matvecs
+    limit = most if budget is None or budget.products is None else min(most, budget.products)
     # What is let pass enters the residuals, so that it has to stay below the tolerance.
-    lanczos = Lanczos(operator, capacity, loss=0.3 * tol)
+    lanczos, trail = Lanczos(operator, min(size, limit), loss=0.3 * tol), Trail()
     with track(None, f"{k} eigenvalues ({which})", progress) as bar:
-        ritz = search(lanczos, _wanted(k, which), tol, generator, bar)
-    if not (ritz.converged.all() and ritz.complete):
-        warnings.warn(_advice(ritz, k, lanczos.steps, size), ConvergenceWarning, stacklevel=2)
+        until = deadline(budget, started)
+        ritz = search(lanczos, _wanted(k, which), tol, generator, bar, trail=trail, until=until)
     # The ends lie from outside to inside; "BE" is one descending row.
     order = np.argsort(-ritz.values, kind="stable") if which == "BE" else np.arange(len(ritz.values))
-    return pairs_of(lanczos, ritz, order, which, time.perf_counter() - started, operator.provenance)
+    history = trail.of(order, tol * ritz.scale)
+    found = pairs_of(lanczos, ritz, order, which, time.perf_counter() - started, operator.provenance, history)
+    if ritz.interrupted:
+        raise Interrupted(interruption(found, checkpoint), found)
+    if not (ritz.converged.all() and ritz.complete):
+        warnings.warn(_advice(ritz, k, lanczos.steps, size), ConvergenceWarning, stacklevel=2)
+    return found
+
+
+def interruption(found: Eigenpairs, checkpoint: str | os.PathLike[str] | None) -> str:
+    """Say what an interruption has left, and how to go on."""
+    again = "" if checkpoint is None else f" The same call goes on from the products in {os.fspath(checkpoint)}."
+    return (
+        f"interrupted after {found.matvecs} products: {int(found.converged.sum())} of {len(found.values)} eigenpairs "
+        f"have converged, and are in the exception's `result`.{again}"
+    )
 
 
 def pairs_of(
-    lanczos: Lanczos, ritz: Ritz, order: NDArray[np.intp], which: Which, seconds: float, provenance: Provenance | None
+    lanczos: Lanczos,
+    ritz: Ritz,
+    order: NDArray[np.intp],
+    which: Which,
+    seconds: float,
+    provenance: Provenance | None,
+    history: Convergence,
 ) -> Eigenpairs:
     """Return some Ritz pairs of a run, in this order, with their vectors."""
     return Eigenpairs(
@@ -99,6 +135,7 @@ def pairs_of(
         matvecs=lanczos.steps,
         cost=Cost(matvecs=lanczos.steps, seconds=seconds),
         provenance=provenance,
+        history=history,
     )
 
 
@@ -128,9 +165,9 @@ def _advice(ritz: Ritz, k: int, matvecs: int, size: int) -> str:
         return (
             f"{done} of {k} eigenpairs converged within {matvecs} products (matrix of size {size}); "
             f"the largest residual is {ritz.residuals.max():.2e}, the scale {ritz.scale:.2e}. "
-            "Raise max_matvecs or tol, or ask for fewer."
+            "Raise max_matvecs, the budget or tol, or ask for fewer."
         )
     return (
         f"all {k} eigenpairs converged, but the search for missed copies of multiple eigenvalues did not end within "
-        f"{matvecs} products. Raise max_matvecs to finish it."
+        f"{matvecs} products. Raise max_matvecs or the budget to finish it."
     )

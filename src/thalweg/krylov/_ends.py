@@ -1,10 +1,12 @@
 """Both ends of a spectrum from one Krylov space."""
 
+import math
 import time
 
 import numpy as np
 import torch
 
+from thalweg.krylov._convergence import Trail
 from thalweg.krylov._eigenpairs import pairs_of
 from thalweg.krylov._lanczos import Lanczos
 from thalweg.krylov._operator import SymmetricOperator
@@ -21,23 +23,27 @@ def both_ends(
     generator: torch.Generator | None,
     max_matvecs: int,
     bar: Progress,
-) -> tuple[Eigenpairs, Eigenpairs]:
+    until: float = math.inf,
+) -> tuple[Eigenpairs, Eigenpairs, bool]:
     """Return ``top`` pairs of the upper and ``bottom`` of the lower end, at least one each; both name the shared cost.
 
-    Where that is all there is, both hold what they were asked for from the whole spectrum.
+    Where that is all there is, both hold what they were asked for from the whole spectrum. Also return whether the
+    search was interrupted.
     """
     started, size = time.perf_counter(), operator.space.size
     whole = top + bottom >= size
     wanted = Wanted(upper=size) if whole else Wanted(top, bottom)
     capacity = min(size, max(max_matvecs, wanted.count))
-    lanczos = Lanczos(operator, capacity, loss=0.3 * tol)
-    ritz = search(lanczos, wanted, tol, generator, bar)
+    lanczos, trail = Lanczos(operator, capacity, loss=0.3 * tol), Trail()
+    ritz = search(lanczos, wanted, tol, generator, bar, trail=trail, until=until)
     seconds, count = time.perf_counter() - started, len(ritz.values)
     if whole:
         upper, lower = np.arange(min(top, count)), np.arange(count)[::-1][: min(bottom, count)]
     else:
         upper, lower = np.arange(top), np.arange(top, top + bottom)
+    threshold, how = tol * ritz.scale, operator.provenance
     return (
-        pairs_of(lanczos, ritz, upper, "LA", seconds, operator.provenance),
-        pairs_of(lanczos, ritz, lower, "SA", seconds, operator.provenance),
+        pairs_of(lanczos, ritz, upper, "LA", seconds, how, trail.of(upper, threshold)),
+        pairs_of(lanczos, ritz, lower, "SA", seconds, how, trail.of(lower, threshold)),
+        ritz.interrupted,
     )

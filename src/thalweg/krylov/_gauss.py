@@ -1,5 +1,7 @@
 """Gauss quadrature of the spectral measure of one vector."""
 
+import math
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +14,9 @@ from thalweg.krylov._lanczos import Lanczos
 from thalweg.krylov._operator import SymmetricOperator
 from thalweg.krylov._projected import eigh
 from thalweg.progress import Progress
+
+# Fewer steps say nothing of a spread.
+_LEAST = 2
 
 
 @dataclass(frozen=True)
@@ -35,11 +40,18 @@ class Gauss:
         return values, vectors[0] ** 2
 
 
-def gauss(operator: SymmetricOperator, start: Float[Tensor, " p"], steps: int, bar: Progress) -> Gauss:
-    """Run Lanczos from a vector that is not zero. Cost: ``steps`` products or fewer, and as many vectors of memory."""
+def gauss(
+    operator: SymmetricOperator, start: Float[Tensor, " p"], steps: int, bar: Progress, until: float = math.inf
+) -> Gauss:
+    """Run Lanczos from a vector that is not zero, for two steps at least and then not beyond a point in time.
+
+    Cost: ``steps`` products or fewer, and as many vectors of memory.
+    """
     lanczos = Lanczos(operator, steps, loss=torch.finfo(operator.space.dtype).eps ** 0.5)
     lanczos.start(start)
     while not (lanczos.ended or lanczos.full):
         lanczos.step()
         bar.advance()
+        if lanczos.steps >= _LEAST and time.perf_counter() >= until:
+            break
     return Gauss(lanczos.matrix.copy(), lanczos.invariant or lanczos.steps >= operator.space.size)

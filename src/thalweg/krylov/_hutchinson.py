@@ -114,13 +114,14 @@ def extend(
     distribution: Distribution | None,
     generator: torch.Generator,
     bar: Progress,
+    until: float = math.inf,
 ) -> None:
-    """Add probes until there are ``target``, in blocks that share their passes over the data.
+    """Add probes until there are ``target`` or the time is over, in blocks that share their passes over the data.
 
     Where no distribution is named, they lie on the sphere of radius √(P − k) in the complement of the basis.
     """
     space = operator.space
-    while len(samples) < target:
+    while len(samples) < target and time.perf_counter() < until:
         count = min(_BLOCK, target - len(samples))
         block = without(space, basis, draw_probes(space, count, distribution or "gaussian", generator))
         image = operator @ block

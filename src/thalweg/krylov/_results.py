@@ -6,6 +6,7 @@ from typing import Literal
 from torch import Tensor
 
 from thalweg.estimate import Cost, Provenance
+from thalweg.krylov._convergence import Convergence
 from thalweg.record import Record
 
 Which = Literal["LA", "SA", "LM", "BE"]
@@ -28,6 +29,7 @@ class Eigenpairs(Record):
         matvecs: Products, the search for missed copies included.
         cost: The same with seconds.
         provenance: How it was computed.
+        history: The Ritz values on the way; ``None`` where they were not kept.
     """
 
     values: Tensor
@@ -40,6 +42,7 @@ class Eigenpairs(Record):
     matvecs: int
     cost: Cost
     provenance: Provenance | None = None
+    history: Convergence | None = None
 
     def without_vectors(self) -> "Eigenpairs":
         """Return the same result without the vectors, small enough to store."""

@@ -1,11 +1,14 @@
 """The search for wanted Ritz pairs, and for the copies that a single start cannot see."""
 
+import math
+import time
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from thalweg.krylov._convergence import Trail
 from thalweg.krylov._lanczos import Lanczos
 from thalweg.krylov._missed import excluded
 from thalweg.krylov._projected import eigh
@@ -36,7 +39,17 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Ritz:
-    """The wanted Ritz pairs of a joint space."""
+    """The wanted Ritz pairs of a joint space.
+
+    Attributes:
+        values: Of the upper end first, each end from outside, or by magnitude, (k,).
+        vectors: In terms of the basis, (m, k).
+        residuals: Bounds, (k,).
+        converged: Whether these are small enough, (k,).
+        scale: An estimate of the norm from below.
+        complete: Whether no copy can have been missed.
+        interrupted: Whether somebody did not want to wait.
+    """
 
     values: NDArray[np.float64]
     vectors: NDArray[np.float64]
@@ -44,9 +57,19 @@ class Ritz:
     converged: NDArray[np.bool_]
     scale: float
     complete: bool = False
+    interrupted: bool = False
 
 
-def search(lanczos: Lanczos, wanted: Wanted, tol: float, generator: torch.Generator | None, bar: Progress) -> Ritz:
+def search(
+    lanczos: Lanczos,
+    wanted: Wanted,
+    tol: float,
+    generator: torch.Generator | None,
+    bar: Progress,
+    *,
+    trail: Trail,
+    until: float = math.inf,
+) -> Ritz:
     """Run Lanczos until the wanted pairs have converged and no other can have been missed, or its capacity is used up.
 
     Args:
@@ -54,20 +77,50 @@ def search(lanczos: Lanczos, wanted: Wanted, tol: float, generator: torch.Genera
         wanted: What to look for.
         tol: Residual relative to the norm.
         generator: Of the random starts; ``None`` is a fresh one of seed 0.
-        bar: Told of every product.
+        bar: Told of every product, and how far the values have come.
+        trail: Where the Ritz values on the way are kept.
+        until: When to stop, by ``time.perf_counter``, once there are as many products as pairs are wanted.
+
+    Raises:
+        KeyboardInterrupt: If it comes before there is anything to return.
     """
+    latest: list[Ritz] = []
+    try:
+        return _searched(lanczos, wanted, tol, generator, bar, trail, until, latest)
+    except KeyboardInterrupt:
+        if not latest:
+            raise
+        # The basis may have grown since, and what grew last may be broken: the older vectors are what they were.
+        last, grown = latest[-1], lanczos.steps
+        padding = np.zeros((grown - len(last.vectors), len(last.values)))
+        return replace(last, vectors=np.concatenate([last.vectors, padding]), complete=False, interrupted=True)
+
+
+def _searched(
+    lanczos: Lanczos,
+    wanted: Wanted,
+    tol: float,
+    generator: torch.Generator | None,
+    bar: Progress,
+    trail: Trail,
+    until: float,
+    latest: list[Ritz],
+) -> Ritz:
     space = lanczos.space
     source = torch.Generator().manual_seed(0) if generator is None else generator
-    check_at, run_is_search = 0, False
+    check_at, run_is_search, state = 0, False, ""
     while True:
         if lanczos.ended:
             # An invariant subspace: whatever is left is orthogonal to it.
             if lanczos.full or not lanczos.start(space.randn(source)):
-                return replace(_solve(lanczos, wanted, tol), complete=lanczos.steps >= space.size)
+                ritz = _solve(lanczos, wanted, tol)
+                trail.add(lanczos.steps, ritz.values, ritz.residuals)
+                return replace(ritz, complete=lanczos.steps >= space.size)
             run_is_search = lanczos.steps > 0
         lanczos.step()
-        bar.advance(note=f"{lanczos.steps} products")
-        if not (lanczos.ended or lanczos.full or lanczos.steps >= check_at):
+        over = lanczos.full or time.perf_counter() >= until
+        bar.advance(note=f"{lanczos.steps} products{state}")
+        if not (lanczos.ended or over or lanczos.steps >= check_at):
             continue
         check_at = lanczos.steps + max(1, lanczos.steps // 50)
         if lanczos.steps < wanted.count:
@@ -75,6 +128,9 @@ def search(lanczos: Lanczos, wanted: Wanted, tol: float, generator: torch.Genera
                 return _solve(lanczos, wanted, tol)
             continue
         ritz = _solve(lanczos, wanted, tol)
+        latest[:] = [ritz]
+        trail.add(lanczos.steps, ritz.values, ritz.residuals)
+        state = _state(ritz, wanted)
         # Pairs converge one by one, at a product each or more: where many are missing, the next will not be the last.
         check_at = max(check_at, lanczos.steps + int((~ritz.converged).sum()) // 4)
         if lanczos.steps >= space.size:
@@ -82,18 +138,27 @@ def search(lanczos: Lanczos, wanted: Wanted, tol: float, generator: torch.Genera
         if ritz.converged.all():
             if run_is_search and _nothing_left(lanczos, ritz, wanted, tol):
                 return replace(ritz, complete=True)
-            if (not run_is_search or _found(lanczos, ritz)) and not lanczos.full:
+            if (not run_is_search or _found(lanczos, ritz)) and not over:
                 run_is_search = lanczos.start(space.randn(source))
                 check_at = lanczos.steps + 4
                 if not run_is_search:
                     return replace(ritz, complete=True)
-        elif not lanczos.full:
+        elif not over:
             stopped = _stopped(lanczos, ritz, tol)
             if stopped is not None and lanczos.resume(stopped):
                 # Its start is not random, so that it excludes nothing.
                 run_is_search, check_at = False, lanczos.steps + 1
-        if lanczos.full:
+        if over:
             return ritz
+
+
+def _state(ritz: Ritz, wanted: Wanted) -> str:
+    """Say in a few words where the search stands."""
+    done = int(ritz.converged.sum())
+    ends = [f"{ritz.values[0]:.4g}"] if wanted.upper or wanted.largest else []
+    if wanted.lower:
+        ends.append(f"{ritz.values[wanted.upper]:.4g}")
+    return f", {done} of {wanted.count} converged, at the end{'s' * (len(ends) - 1)} {' and '.join(ends)}"
 
 
 def _solve(lanczos: Lanczos, wanted: Wanted, tol: float) -> Ritz:

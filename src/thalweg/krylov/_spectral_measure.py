@@ -1,6 +1,7 @@
 """The eigenvalues of a matrix: some known, the rest seen by random probes."""
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -121,19 +122,23 @@ def measured(
     distribution: Distribution | None,
     generator: torch.Generator,
     bar: Progress,
+    until: float = math.inf,
 ) -> SpectralMeasure:
     """Probe what is not known yet, by probes on a sphere in the complement where no distribution is named.
 
     On the sphere all probes have the mass P − k, which leaves out the fluctuation of their lengths; the direction of a
     normal vector in the complement is uniform and independent of its length, so that this is without bias, too.
 
-    Cost: probes × steps products, steps × P numbers of memory.
+    Cost: probes × steps products, fewer where the time ``until`` comes before, steps × P numbers of memory.
     """
     space, found = operator.space, list[Probed]()
-    for _ in range(probes if known.count < space.size else 0):
+    for index in range(probes if known.count < space.size else 0):
+        # What is left of the time is shared.
+        now = time.perf_counter()
+        share = now + (until - now) / (probes - index)
         start = without(space, known, draw_probes(space, 1, distribution or "gaussian", generator))[:, 0]
         mass = float(space.size - known.count) if distribution is None else space.norm(start) ** 2
-        found.append(Probed.of(gauss(operator, start, min(steps, space.size), bar), mass))
+        found.append(Probed.of(gauss(operator, start, min(steps, space.size), bar, share), mass))
     return SpectralMeasure(space.size, known.values.numpy(), tuple(found))
 
 

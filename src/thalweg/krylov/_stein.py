@@ -19,7 +19,7 @@ def to_accuracy(
 
     Args:
         samples: At least two; more are appended.
-        draw: ``draw(n)`` appends to the samples until there are n.
+        draw: ``draw(n)`` appends to the samples until there are n; fewer end the matter.
         exact: What is known besides.
         rtol: Half-width to reach, relative to the estimate.
         level: Of the interval.
@@ -29,10 +29,13 @@ def to_accuracy(
     half = rtol * abs(exact + math.fsum(samples) / len(samples))
     needed = _needed(spread, half, dof, level)
     while len(samples) < min(needed, max_probes):
-        draw(int(min(needed, max_probes)))
+        target = int(min(needed, max_probes))
+        draw(target)
         # Skewed probes can make a pilot look calm; what all of them say then counts.
         spread = max(spread, deviation(samples))
         needed = _needed(spread, half, dof, level)
+        if len(samples) < target:
+            max_probes = len(samples)
     value = exact + math.fsum(samples) / len(samples)
     # A pilot can be larger than what it says is needed.
     converged = needed <= max(max_probes, len(samples))

@@ -1,6 +1,7 @@
 """Every spectral question from one run."""
 
 import math
+import os
 import time
 import warnings
 from dataclasses import dataclass, replace
@@ -10,8 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from thalweg.errors import ArgumentError, ConvergenceWarning
+from thalweg.errors import ArgumentError, ConvergenceWarning, Interrupted
 from thalweg.estimate import Cost, Estimate, Provenance
+from thalweg.krylov._budget import Budget, deadline, require_budget
+from thalweg.krylov._checkpoint import checkpointed
 from thalweg.krylov._deflation import Known
 from thalweg.krylov._ends import both_ends
 from thalweg.krylov._hutchinson import extend
@@ -106,6 +109,8 @@ def spectrum(
     tol: float = 1e-4,
     damping: float | None = None,
     max_matvecs: int | None = None,
+    budget: Budget | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     generator: torch.Generator | None = None,
     progress: bool | Progress = False,
 ) -> Spectrum:
@@ -123,6 +128,9 @@ def spectrum(
     eigenvalues stand out of what is not known, probes are skewed: measured, 95 % intervals of 8 probes then cover in 87
     to 92 % of runs, and in 90 % or more where ``top`` holds all that stands out.
 
+    A budget is shared: half of it at most goes to the two ends, what they leave to the probes, and what these leave
+    to the trace. Residuals, standard errors and ``converged`` are then those of what could be done.
+
     Cost: products until both ends have converged, probes × steps, and what the trace still needs; as many vectors of
     memory as the first take.
 
@@ -136,11 +144,15 @@ def spectrum(
         tol: Residual at which a pair counts as converged, relative to ‖A‖.
         damping: ε > 0 of the log-determinants and of the effective dimension; by default 1e-3·‖A‖.
         max_matvecs: The most products for the two ends; by default max(300, 20·(top + bottom)), and never more than P.
+        budget: Products or seconds after which to return what there is.
+        checkpoint: A folder to keep products in, and to go on from where it holds some: see :func:`checkpointed`.
         generator: Of all draws; ``None`` is a fresh one of seed 0.
         progress: Whether to show a bar, or what to report every product to.
 
     Raises:
         ArgumentError: If an argument has a wrong value, or the operator is not symmetric.
+        CheckpointError: If the checkpoint is damaged or of another run.
+        Interrupted: If the user does, with the pairs of either end as its ``result``.
         MemoryBudgetError: If the basis would not fit.
         NonFiniteError: If a product is not finite.
 
@@ -159,11 +171,25 @@ def spectrum(
     started, size = time.perf_counter(), operator.space.size
     source = torch.Generator().manual_seed(0) if generator is None else generator
     limit = max(300, 20 * (top + bottom)) if max_matvecs is None else max_matvecs
+    products = _products(budget, top + bottom, probes)
+    if checkpoint is not None:
+        operator = checkpointed(operator, checkpoint)
+    if products is not None:
+        limit = min(limit, max(products // 2, top + bottom))
     with track(None, "spectrum", progress) as bar:
-        upper, lower = both_ends(operator, min(top, size), min(bottom, size), tol, source, limit, bar)
-        known = _together(operator, upper, lower)
-        measure = measured(operator, known, probes, steps, None, source, bar)
-        traced, extra = _trace(operator, known, measure, rtol, source, bar)
+        counts, half = (min(top, size), min(bottom, size)), deadline(budget, started, 0.5)
+        upper, lower, interrupted = both_ends(operator, *counts, tol, source, limit, bar, half)
+        if interrupted:
+            raise _interrupted(upper, lower, checkpoint)
+        until, left = deadline(budget, started), None if products is None else products - upper.matvecs
+        try:
+            known = _together(operator, upper, lower)
+            each = steps if left is None else min(steps, left // probes)
+            measure = measured(operator, known, probes, each, None, source, bar, until)
+            more = _MAX_PROBES if left is None else left - measure.products
+            traced, extra = _trace(operator, known, measure, rtol, source, bar, more, until)
+        except KeyboardInterrupt:
+            raise _interrupted(upper, lower, checkpoint) from None
     _warn(upper, lower)
     scale = max(upper.scale, float(upper.values[0]), -float(lower.values[0]))
     cost = Cost(matvecs=upper.matvecs + measure.products + extra, seconds=time.perf_counter() - started)
@@ -237,6 +263,8 @@ def _trace(
     rtol: float | None,
     generator: torch.Generator,
     bar: Progress,
+    more: int,
+    until: float,
 ) -> tuple[Estimate, int]:
     """The trace, from the probes that there are and as many more as it takes; and how many more that were."""
     found = measure.total(_itself)
@@ -244,9 +272,34 @@ def _trace(
         return found, 0
     samples = measure.samples(_itself)
     before = len(samples)
-    draw = partial(extend, operator, known, samples, distribution=None, generator=generator, bar=bar)
-    reached = to_accuracy(samples, draw, float(known.values.sum()), rtol, 0.95, max(_MAX_PROBES, before))
+    draw = partial(extend, operator, known, samples, distribution=None, generator=generator, bar=bar, until=until)
+    most = min(max(_MAX_PROBES, before), before + more)
+    reached = to_accuracy(samples, draw, float(known.values.sum()), rtol, 0.95, most)
     return reached, len(samples) - before
+
+
+def _products(budget: Budget | None, pairs: int, probes: int) -> int | None:
+    """Return the products of a budget, which must suffice for something of everything."""
+    require_budget(budget)
+    if budget is None or budget.products is None:
+        return None
+    least = max(pairs + 2 * probes, 4 * probes)
+    if budget.products < least:
+        raise ArgumentError(
+            f"budget: expected at least {least} products for {pairs} pairs and two steps of {probes} probes, got "
+            f"{budget.products}."
+        )
+    return budget.products
+
+
+def _interrupted(upper: Eigenpairs, lower: Eigenpairs, checkpoint: str | os.PathLike[str] | None) -> Interrupted:
+    done = int(upper.converged.sum()) + int(lower.converged.sum())
+    again = "" if checkpoint is None else f" The same call goes on from the products in {os.fspath(checkpoint)}."
+    message = (
+        f"interrupted: {done} of {len(upper.values) + len(lower.values)} eigenpairs have converged, and the upper and "
+        f"the lower ones are in the exception's `result`.{again}"
+    )
+    return Interrupted(message, (upper, lower))
 
 
 def _itself(values: Tensor) -> Tensor:
@@ -308,7 +361,7 @@ def _warn(upper: Eigenpairs, lower: Eigenpairs) -> None:
     if missing or not upper.complete:
         what = f"{missing} eigenpairs of the two ends have not converged" if missing else "copies may have been missed"
         warnings.warn(
-            f"{what} within {upper.matvecs} products. Raise max_matvecs or tol, or ask for fewer.",
+            f"{what} within {upper.matvecs} products. Raise max_matvecs, the budget or tol, or ask for fewer.",
             ConvergenceWarning,
             stacklevel=3,
         )

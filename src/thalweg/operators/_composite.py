@@ -1,6 +1,6 @@
 """An operator that is made of other operators."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -60,6 +60,16 @@ class Composite(Counted):
         joint = replace(first, engine=" + ".join(engines) or None)
         alike = all(each is not None and replace(each, engine=joint.engine) == joint for each in known)
         return joint if alike else None
+
+    def settled(self) -> dict[str, Any]:
+        """Return what the parts have settled on."""
+        return {"parts": [part.settled() if isinstance(part, Counted) else {} for part in self._parts]}
+
+    def settle(self, settled: Mapping[str, Any]) -> None:
+        """Have the parts take the ways that those of another operator have settled on."""
+        for part, way in zip(self._parts, settled.get("parts", ()), strict=False):
+            if isinstance(part, Counted):
+                part.settle(way)
 
     def __repr__(self) -> str:
         return self._text

@@ -1,6 +1,8 @@
 """What operators of a space have in common: their shape, their checks, and the count of their products."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -51,6 +53,14 @@ class Counted(ABC):
     @abstractmethod
     def provenance(self) -> Provenance | None:
         """How products are computed; ``None`` where nothing is known."""
+
+    def settled(self) -> dict[str, Any]:
+        """Return the ways of computing products that were chosen on the way, in JSON's types."""
+        return {}
+
+    def settle(self, settled: Mapping[str, Any]) -> None:
+        """Take the ways that another operator has settled on, so that products have the same bits."""
+        del settled
 
     def __matmul__(self, vectors: Tensor) -> Tensor:
         """Multiply a vector (P,) or a block (P, k), columns being vectors."""

@@ -1,10 +1,11 @@
 """A curvature matrix of a landscape, known by its products."""
 
+import dataclasses
 import functools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from torch import Tensor
 
@@ -148,6 +149,22 @@ class Curvature(Counted):
         same = len(set(names.values())) == 1
         chosen = next(iter(names.values())) if same else "; ".join(f"{name} for {what}" for what, name in names.items())
         return (self._pieces or self._landscape).provenance(chosen if names else self.engine)
+
+    def settled(self) -> dict[str, Any]:
+        """Return the engines, the micro-batch and the memory plan that were chosen, in JSON's types."""
+        return {
+            "choices": {what: dataclasses.asdict(choice) for what, choice in self._choices.items()},
+            "microbatch": None if self._pieces is None else self._pieces.microbatch,
+            "plan": None if self._plan is None else self._plan.to_dict(),
+        }
+
+    def settle(self, settled: Mapping[str, Any]) -> None:
+        """Take the choices of another operator, so that products have the same bits."""
+        self._engines.clear()
+        self._choices = {what: Choice(**choice) for what, choice in settled["choices"].items()}
+        self._plan = None if settled["plan"] is None else MemoryPlan.from_dict(settled["plan"])
+        size = settled["microbatch"]
+        self._pieces = None if size is None else self._landscape.in_pieces(size)
 
     def __repr__(self) -> str:
         return f"{self._kind} of {self._landscape!r}, {self.engine}"
