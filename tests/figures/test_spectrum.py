@@ -38,6 +38,6 @@ def test_an_unknown_view_is_named(spectrum):
     for function in (tw.plot, tw.draw):
         with (
             unchecked(),
-            pytest.raises(tw.errors.ArgumentError, match="view: expected one of 'eigenvalues', 'density'"),
+            pytest.raises(tw.errors.ArgumentError, match="view: expected one of 'eigenvalues', 'density', "),
         ):
             function(spectrum, view="both")

@@ -1,5 +1,6 @@
 """Figures of results: :func:`plot` for the screen with plotly, :func:`draw` for paper with matplotlib."""
 
+from thalweg.figures._convergence import draw_convergence, plot_convergence
 from thalweg.figures._density import draw_density, plot_density
 from thalweg.figures._dispatch import draw, plot
 from thalweg.figures._eigenpairs import draw_eigenpairs, plot_eigenpairs
@@ -15,6 +16,7 @@ from thalweg.figures._surface import draw_surface, plot_surface
 __all__ = [
     "draw",
     "draw_connection",
+    "draw_convergence",
     "draw_density",
     "draw_eigenpairs",
     "draw_history",
@@ -25,6 +27,7 @@ __all__ = [
     "draw_surface",
     "plot",
     "plot_connection",
+    "plot_convergence",
     "plot_density",
     "plot_eigenpairs",
     "plot_history",

@@ -1,31 +1,38 @@
-"""A spectrum: its two ends by rank, or its density with what stands out of it."""
+"""A spectrum: its two ends by rank, its density with what stands out of it, or how it converged."""
 
 from typing import Literal
 
+from thalweg.errors import ArgumentError
+from thalweg.figures._convergence import draw_convergence, plot_convergence
 from thalweg.figures._density import draw_density, plot_density
 from thalweg.figures._dispatch import choice, draw, plot
 from thalweg.figures._eigenpairs import Scale, draw_eigenpairs, plot_eigenpairs
 from thalweg.figures._types import Axes, PaperFigure, ScreenFigure
+from thalweg.krylov._convergence import Convergence
+from thalweg.krylov._results import Eigenpairs
 from thalweg.measures import Spectrum
 
-View = Literal["eigenvalues", "density"]
+View = Literal["eigenvalues", "density", "convergence"]
+_VIEWS = ("eigenvalues", "density", "convergence")
 
 
 @plot.register(Spectrum)
 def plot_spectrum(
     result: Spectrum, *, view: View = "eigenvalues", scale: Scale = "symlog", title: str | None = None
 ) -> ScreenFigure:
-    """Draw the eigenvalues of both ends with their residual bounds, or the density with its outliers marked.
+    """Draw both ends with their residual bounds, the density with its outliers, or how the ends converged.
 
     Args:
         result: The spectrum.
-        view: "eigenvalues" or "density".
+        view: "eigenvalues", "density" or "convergence".
         scale: Of the eigenvalues, "symlog" or "linear"; the density's axis is logarithmic.
         title: Above the figure.
     """
-    choice("view", view, ("eigenvalues", "density"))
+    choice("view", view, _VIEWS)
     if view == "density":
         return plot_density(result.density, outliers=result.top.values[: result.outliers or 0], title=title)
+    if view == "convergence":
+        return plot_convergence(_history(result.top), bottom=_history(result.bottom), scale=scale, title=title)
     return plot_eigenpairs(result.top, bottom=result.bottom, scale=scale, title=title)
 
 
@@ -43,11 +50,19 @@ def draw_spectrum(
     Args:
         result: The spectrum.
         axes: Where to draw; a new figure by default.
-        view: "eigenvalues" or "density".
+        view: "eigenvalues", "density" or "convergence".
         scale: Of the eigenvalues, "symlog" or "linear"; the density's axis is logarithmic.
         title: Above the figure.
     """
-    choice("view", view, ("eigenvalues", "density"))
+    choice("view", view, _VIEWS)
     if view == "density":
         return draw_density(result.density, axes, outliers=result.top.values[: result.outliers or 0], title=title)
+    if view == "convergence":
+        return draw_convergence(_history(result.top), axes, bottom=_history(result.bottom), scale=scale, title=title)
     return draw_eigenpairs(result.top, axes, bottom=result.bottom, scale=scale, title=title)
+
+
+def _history(pairs: Eigenpairs) -> Convergence:
+    if pairs.history is None:
+        raise ArgumentError("view: expected a spectrum whose history was kept, got one without.")
+    return pairs.history
