@@ -197,6 +197,16 @@ def test_an_error_of_ours_is_not_blamed_on_the_user(monkeypatch, capsys, target,
         call(monkeypatch, capsys, "measure", f"{target}:landscape", "--out", str(tmp_path / "report"))
 
 
+def test_a_checkpoint_of_another_target_is_one_line(monkeypatch, capsys, target, tmp_path):
+    kept = ("--checkpoint", str(tmp_path / "kept"), "--out", str(tmp_path / "out"))
+    first, _, _ = call(monkeypatch, capsys, "measure", f"{target}:landscape", *kept)
+    assert first == 0
+    assert any((tmp_path / "kept").iterdir())
+    code, _, said = call(monkeypatch, capsys, "measure", f"{target}:one_parameter", *kept)
+    assert code == 2
+    assert "with size 1, but those in" in said
+
+
 def test_a_syntax_error_says_where_it_is_once(monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "mine.py"

@@ -151,3 +151,15 @@ def test_effective_rank_error_covers():
         hits += abs(rank.value - truth) < 2 * rank.standard_error
     assert math.isfinite(truth)
     assert hits >= 170
+
+
+def test_a_checkpoint_gives_the_same_measurement(found, tmp_path):
+    kept = tw.measure(g1(), SMALL, name="golden", checkpoint=tmp_path)
+    products = len(list(tmp_path.iterdir()))
+    assert products > 0
+    again = tw.measure(g1(), SMALL, name="golden", checkpoint=tmp_path)
+    assert len(list(tmp_path.iterdir())) == products
+    for one, other in ((kept, found), (again, found)):
+        assert torch.equal(one.top.values, other.top.values)
+        assert one.trace.value == other.trace.value
+        assert torch.equal(one.density.nodes, other.density.nodes)

@@ -111,6 +111,10 @@ def run_measure(
     device: Device = None,
     top: Top = 20,
     probes: Probes = 4,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(help="Folder to keep products in: the same command goes on from there if it is cut off."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Measure a landscape of your own and write a report."""
@@ -123,7 +127,11 @@ def run_measure(
         raise ArgumentError(f"top: expected at most the number of parameters {landscape.size}, got {top}.")
     name = target.rpartition(":")[2]
     with _notes():
-        found = guarded(lambda: measure(landscape, settings, name=name, progress=True), target, f"measuring {name}")
+        found = guarded(
+            lambda: measure(landscape, settings, name=name, checkpoint=checkpoint, progress=True),
+            target,
+            f"measuring {name}",
+        )
     findings = Findings(
         title=f"Loss landscape of {name}",
         measurements=(found,),

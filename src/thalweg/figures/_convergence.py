@@ -43,7 +43,7 @@ def plot_convergence(
     """
     choice("scale", scale, ("linear", "symlog"))
     curves = _curves(result, bottom)
-    threshold = symlog_threshold(np.concatenate([part.values.ravel() for part in curves]))
+    threshold = symlog_threshold(np.concatenate([part.values[-1] for part in curves]))
     figure = _screen.screen(2, title=title, height=320)
     for part in curves:
         heights = symlog(part.values, threshold) if scale == "symlog" else part.values
@@ -63,7 +63,10 @@ def plot_convergence(
         )
     ticks = decades(*_range(curves, result.threshold))
     figure.update_yaxes(type="log", tickvals=ticks, ticktext=[tick_text(t) for t in ticks], row=1, col=2)
-    figure.add_hline(y=result.threshold, line={"color": GREY, "width": 1.4, "dash": "dash"}, row=1, col=2)
+    figure.add_hline(
+        y=result.threshold, line={"color": GREY, "width": 1.4, "dash": "dash"}, row=1, col=2,
+        annotation={"text": "converged below", "font": {"color": GREY}}, annotation_position="bottom left",
+    )  # fmt: skip
     _screen.upright_title(figure, _RITZ, 1)
     _screen.upright_title(figure, _RESIDUAL, 2)
     figure.update_xaxes(title_text=_PRODUCTS, nticks=6)
@@ -125,7 +128,7 @@ def _hover(part: _Curves, rank: int) -> list[str]:
 
 
 def _symlog_axis(place: Axes, curves: list[_Curves]) -> None:
-    threshold = symlog_threshold(np.concatenate([part.values.ravel() for part in curves]))
+    threshold = symlog_threshold(np.concatenate([part.values[-1] for part in curves]))
     place.set_yscale("function", functions=(lambda v: symlog(v, threshold), lambda u: symlog_inverse(u, threshold)))
     ticks = symlog_ticks(*_limits(curves), threshold)
     place.set_yticks(ticks, [tick_text(tick) for tick in ticks])

@@ -1,6 +1,7 @@
 """Everything about one point of a landscape, in one call."""
 
 import math
+import os
 import time
 from dataclasses import dataclass, replace
 
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from thalweg.errors import ArgumentError, NonFiniteError
 from thalweg.estimate import Cost
-from thalweg.krylov import Eigenpairs, density, eigenpairs, trace
+from thalweg.krylov import Eigenpairs, checkpointed, density, eigenpairs, trace
 from thalweg.landscape import Evaluation, Landscape
 from thalweg.measures import (
     anisotropy,
@@ -78,6 +79,7 @@ def measure(
     name: str = "model",
     test: Landscape | None = None,
     history: History | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     progress: bool | Progress = False,
 ) -> Measurement:
     """Measure the geometry of a landscape at its point: what ``thalweg measure`` reports.
@@ -95,6 +97,8 @@ def measure(
         name: How the report calls it.
         test: The same model on held-out data.
         history: How it was trained.
+        checkpoint: A folder to keep products in, and to go on from where it holds some: see
+            :func:`thalweg.checkpointed`. What takes passes and gradients, not products, is done again.
         progress: Whether to show bars, or a reporter.
 
     Raises:
@@ -112,20 +116,21 @@ def measure(
     started, generator = time.perf_counter(), torch.Generator().manual_seed(settings.seed)
     # Named, so that the same seed gives the same bits: "auto" chooses by the clock.
     operator = hessian(landscape, engine="double-backward")
+    kept = operator if checkpoint is None else checkpointed(operator, checkpoint)
     with track(7, name, progress) as bar:
         train = landscape.evaluate()
         held_out: Evaluation | None = None if test is None else test.evaluate()
         bar.advance(note="top eigenvalues")
         size = landscape.size
-        top = eigenpairs(operator, min(settings.top, size), "LA", tol=settings.tol, generator=generator, progress=bar)
+        top = eigenpairs(kept, min(settings.top, size), "LA", tol=settings.tol, generator=generator, progress=bar)
         bar.advance(note="bottom eigenvalues")
         bottom = eigenpairs(
-            operator, min(settings.bottom, size), "SA", tol=settings.bottom_tol, generator=generator, progress=bar
+            kept, min(settings.bottom, size), "SA", tol=settings.bottom_tol, generator=generator, progress=bar
         )
         bar.advance(note="trace")
-        whole = trace(operator, rtol=settings.rtol, max_probes=settings.max_probes, generator=generator, progress=bar)
+        whole = trace(kept, rtol=settings.rtol, max_probes=settings.max_probes, generator=generator, progress=bar)
         bar.advance(note="density")
-        spectral = density(operator, probes=settings.probes, steps=settings.steps, generator=generator, progress=bar)
+        spectral = density(kept, probes=settings.probes, steps=settings.steps, generator=generator, progress=bar)
         bar.advance(note="sharpness")
         gradient = landscape.gradient()
         norm = gradient_norm(landscape)
