@@ -155,6 +155,14 @@ def test_foreign_checkpoints_are_refused(tmp_path):
         tw.checkpointed(single, tmp_path)
 
 
+def test_products_that_repeat_to_rounding_are_taken_with_a_word(tmp_path):
+    vector = operator(SPREAD)[0].space.randn()
+    first = tw.checkpointed(operator(SPREAD)[0], tmp_path) @ vector
+    rounded = tw.checkpointed(operator([value * (1 + 1e-12) for value in SPREAD])[0], tmp_path)
+    with pytest.warns(tw.errors.CheckpointWarning, match="which is rounding: a kernel does not repeat"):
+        assert torch.equal(rounded @ vector, first)
+
+
 def test_damaged_checkpoints_are_refused(tmp_path):
     vectors = operator(SPREAD)[0].space.randn(count=3)
 

@@ -139,12 +139,20 @@ class Checkpointed:
     def _compare(self, vectors: Tensor, kept: Tensor) -> None:
         """Hold a kept product against one that is made now."""
         now: Tensor = self._operator @ vectors
-        if not torch.equal(now, kept):
-            gap = float(torch.linalg.vector_norm(now - kept) / torch.linalg.vector_norm(kept))
+        if torch.equal(now, kept):
+            return
+        gap = float(torch.linalg.vector_norm(now - kept) / torch.linalg.vector_norm(kept))
+        which = f"the first product in {self._folder} and the same one made now differ by {gap:.1e} of it"
+        if not gap <= torch.finfo(self.space.dtype).eps ** 0.5:
             raise CheckpointError(
-                f"checkpoint: the first product in {self._folder} and the same one made now differ by {gap:.1e} of "
-                "it: it is of another matrix, or the machine or the batches are others. Take another folder."
+                f"checkpoint: {which}: it is of another matrix, or the data are others. Take another folder."
             )
+        warnings.warn(
+            f"checkpoint: {which}, which is rounding: a kernel does not repeat, or the machine is another. The run "
+            "goes on, but not with the bits that it would have had.",
+            CheckpointWarning,
+            stacklevel=4,
+        )
 
     def _open(self, index: int) -> tuple[dict[str, Any], Tensor]:
         path = _file(self._folder, index)
@@ -204,7 +212,8 @@ def checkpointed(operator: SymmetricOperator, folder: str | os.PathLike[str]) ->
         CheckpointError: If the folder's products are damaged or of another matrix, here or from a product.
 
     Warns:
-        CheckpointWarning: From a product, if those that follow in the folder are of other vectors.
+        CheckpointWarning: From a product, if those that follow in the folder are of other vectors, or products repeat
+            to rounding only.
 
     Example:
         >>> import tempfile
