@@ -207,6 +207,57 @@ def test_a_checkpoint_of_another_target_is_one_line(monkeypatch, capsys, target,
     assert "with size 1, but those in" in said
 
 
+@pytest.mark.parametrize("matrix", ["hessian", "ggn", "fisher", "residual", "gradient-covariance"])
+def test_spectrum_answers_every_question(monkeypatch, capsys, target, matrix):
+    made = {"hessian": tw.hessian, "ggn": tw.ggn, "fisher": tw.fisher, "residual": tw.residual}
+    code, shown, said = call(monkeypatch, capsys, "spectrum", f"{target}:landscape", "--matrix", matrix)
+    assert (code, said) == (0, "")
+    assert f"{matrix} of landscape" in shown
+    exact = made.get(matrix, tw.gradient_covariance)(load_target(f"{target}:landscape")).dense()
+    largest = next(line for line in shown.splitlines() if "largest eigenvalues" in line)
+    first = float(largest.split("eigenvalues")[1].split(",")[0])
+    assert first == pytest.approx(float(torch.linalg.eigvalsh(exact)[-1]), rel=1e-3)
+    assert "squared Frobenius norm" in shown
+
+
+def test_spectrum_as_json_is_the_record(monkeypatch, capsys, target):
+    code, shown, _ = call(monkeypatch, capsys, "spectrum", f"{target}:landscape", "--json", "--seed", "3")
+    assert code == 0
+    found = tw.Spectrum.from_dict(json.loads(shown))
+    assert found.size == 3
+    assert found.top.vectors is None
+
+
+@pytest.mark.parametrize("view", ["eigenvalues", "density", "convergence"])
+@pytest.mark.parametrize("suffix", ["png", "html"])
+def test_spectrum_draws(monkeypatch, capsys, target, tmp_path, view, suffix):
+    path = tmp_path / f"picture.{suffix}"
+    asked = ("--figure", str(path), "--view", view, "--checkpoint", str(tmp_path / "kept"), "--seconds", "100")
+    code, _, said = call(monkeypatch, capsys, "spectrum", f"{target}:landscape", *asked)
+    assert code == 0
+    assert f"figure written to {path}" in said
+    assert path.stat().st_size > 5_000
+    assert any((tmp_path / "kept").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--figure", "x.gif"), "figure: expected a file ending in .html, .png, .svg or .pdf, got x.gif"),
+        (("--figure", "no/such/folder/x.png"), "figure: could not write no/such/folder/x.png"),
+        (("--products", "3"), "budget: expected at least"),
+        (("--seconds", "-1"), "seconds: expected a positive finite number, got -1"),
+        (("--device", "moon"), "device: expected"),
+        (("--matrix", "other"), "other"),
+    ],
+)
+def test_spectrum_refuses_in_one_line(monkeypatch, capsys, target, arguments, message):
+    code, shown, said = call(monkeypatch, capsys, "spectrum", f"{target}:landscape", *arguments)
+    assert (code, shown) == (2, "")
+    assert message in said
+    assert len(said.strip().splitlines()) == 1
+
+
 def test_a_syntax_error_says_where_it_is_once(monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "mine.py"

@@ -1,21 +1,18 @@
 """The commands and their options."""
 
 import sys
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from thalweg._version import __version__
+from thalweg.cli._spectrum import run_spectrum
 from thalweg.cli._summary import print_summary
 from thalweg.cli._target import guarded, load_target
-from thalweg.errors import ArgumentError, ThalwegError, ThalwegWarning
+from thalweg.cli._terminal import Checkpoint, Device, Json, Seed, Target, Top, checked_device, notes, say
+from thalweg.errors import ArgumentError, ThalwegError
 from thalweg.estimate import versions
-from thalweg.landscape._arguments import check_device
 from thalweg.report import write_report
 from thalweg.report._store import to_json
 from thalweg.report._write import require_replaceable
@@ -30,11 +27,7 @@ app = typer.Typer(
 )
 
 Out = Annotated[Path, typer.Option(help="Folder of the report; it is written only when all of it is ready.")]
-Seed = Annotated[int, typer.Option(min=0, help="Seed of every random choice.")]
-Device = Annotated[str | None, typer.Option(help="Where to compute, for instance cuda.")]
-Top = Annotated[int, typer.Option(min=1, help="Largest eigenvalues to compute.")]
 Probes = Annotated[int, typer.Option(min=1, help="Random probes of the spectral density.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON instead of a table.")]
 
 
 def run() -> None:
@@ -44,7 +37,7 @@ def run() -> None:
     except typer.Abort:
         code = 130
     except ThalwegError as error:
-        _say(str(error))
+        say(str(error))
         code = 2
     except Exception as error:
         # The parser's own errors; typer keeps their class to itself.
@@ -53,10 +46,10 @@ def run() -> None:
             raise
         # Without a command the help has been shown, and there is nothing more to say.
         if explain():
-            _say(explain())
+            say(explain())
         code = 2
     if code == 130:
-        _say("interrupted; nothing was written")
+        say("interrupted; nothing was written")
     if isinstance(code, int) and code:
         sys.exit(code)
 
@@ -94,39 +87,34 @@ def run_demo(
         width=width,
         epochs=epochs,
         seed=seed,
-        device=_device(device) or "cpu",
+        device=checked_device(device) or "cpu",
     )
-    with _notes():
+    with notes():
         findings = demo(settings, MeasureSettings(top=top, probes=probes, seed=seed), progress=True)
     _finish(findings, out, as_json)
 
 
 @app.command("measure")
 def run_measure(
-    target: Annotated[
-        str, typer.Argument(help="FILE.py:NAME, where NAME is a Landscape or a function that returns one.")
-    ],
+    target: Target,
     out: Out = Path("thalweg-report"),
     seed: Seed = 0,
     device: Device = None,
     top: Top = 20,
     probes: Probes = 4,
-    checkpoint: Annotated[
-        Path | None,
-        typer.Option(help="Folder to keep products in: the same command goes on from there if it is cut off."),
-    ] = None,
+    checkpoint: Checkpoint = None,
     as_json: Json = False,
 ) -> None:
     """Measure a landscape of your own and write a report."""
     require_replaceable(out.absolute())
-    place = _device(device)
-    with _notes():
+    place = checked_device(device)
+    with notes():
         landscape = load_target(target, place)
     settings = MeasureSettings(top=min(top, landscape.size), probes=probes, seed=seed)
     if top > landscape.size and top != 20:
         raise ArgumentError(f"top: expected at most the number of parameters {landscape.size}, got {top}.")
     name = target.rpartition(":")[2]
-    with _notes():
+    with notes():
         found = guarded(
             lambda: measure(landscape, settings, name=name, checkpoint=checkpoint, progress=True),
             target,
@@ -148,6 +136,9 @@ def run_measure(
     _finish(findings, out, as_json)
 
 
+app.command("spectrum")(run_spectrum)
+
+
 def _finish(findings: Findings, out: Path, as_json: bool) -> None:
     try:
         page = write_report(findings, out)
@@ -157,30 +148,4 @@ def _finish(findings: Findings, out: Path, as_json: bool) -> None:
         typer.echo(to_json(findings), nl=False)
     else:
         print_summary(findings)
-    _say(f"report written to {page}", error=False)
-
-
-def _device(name: str | None) -> str | None:
-    if name is None:
-        return None
-    check_device(name)
-    return name
-
-
-def _say(text: str, *, error: bool = True) -> None:
-    line = f"thalweg: {'error: ' if error else ''}{' '.join(text.split())}"
-    Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(line)
-
-
-@contextmanager
-def _notes() -> Iterator[None]:
-    """Show each of Thalweg's warnings as one line."""
-
-    def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
-        del category
-        _say(f"note: {message}", error=False)
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", ThalwegWarning)
-        warnings.showwarning = show
-        yield
+    say(f"report written to {page}", error=False)
