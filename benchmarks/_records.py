@@ -54,11 +54,16 @@ def parser(description: str) -> argparse.ArgumentParser:
     return flags
 
 
-def arguments(description: str) -> argparse.Namespace:
-    """Read ``--quick``, ``--json FILE`` and ``--data-root FOLDER``."""
+def data_parser(description: str) -> argparse.ArgumentParser:
+    """Return a parser of ``--data-root FOLDER`` too."""
     flags = parser(description)
     flags.add_argument("--data-root", type=Path, help="folder of the data sets; THALWEG_DATA by default")
-    return flags.parse_args()
+    return flags
+
+
+def arguments(description: str) -> argparse.Namespace:
+    """Read ``--quick``, ``--json FILE`` and ``--data-root FOLDER``."""
+    return data_parser(description).parse_args()
 
 
 def environment() -> dict[str, object]:

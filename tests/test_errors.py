@@ -7,7 +7,9 @@ import pytest
 
 from thalweg import errors
 
-CLASSES = {name: kind for name, kind in vars(errors).items() if inspect.isclass(kind)}
+CLASSES = {
+    name: kind for name, kind in vars(errors).items() if inspect.isclass(kind) and kind is not errors.Interrupted
+}
 
 
 def test_the_docstring_draws_the_tree():
@@ -23,6 +25,15 @@ def test_every_class_has_one_of_the_two_roots_and_says_what_it_is(name):
     assert issubclass(kind, root)
     assert name.endswith("Warning" if root is errors.ThalwegWarning else "Error")
     assert kind.__doc__.endswith(".")
+
+
+def test_an_interruption_is_no_error():
+    """So that ``except Exception`` lets it pass, as it lets every Ctrl-C."""
+    assert issubclass(errors.Interrupted, KeyboardInterrupt)
+    assert not issubclass(errors.Interrupted, Exception)
+    assert "Interrupted (a KeyboardInterrupt" in errors.__doc__
+    caught = errors.Interrupted("interrupted", 3)
+    assert (str(caught), caught.result) == ("interrupted", 3)
 
 
 def test_errors_can_be_caught_as_what_python_calls_them():

@@ -177,3 +177,18 @@ def test_what_is_left_without_a_basis(size, count):
     found = here.without(basis, block)
     torch.testing.assert_close(found, block - basis @ (basis.mT @ block), rtol=0, atol=1e-13)
     assert found.mT.is_contiguous()
+
+
+@pytest.mark.parametrize("size", [3, 2047, 4096, 100_003, 2_000_003])
+def test_long_sums_in_single_precision(size):
+    space = VectorSpace(size, torch.float32, torch.device("cpu"))
+    v, w = space.randn(count=2).mT
+    w = v + 0.1 * w
+    assert space.norm(v) == pytest.approx(float(v.double().norm()), rel=5e-7)
+    assert space.dot(v, w) == pytest.approx(float(v.double() @ w.double()), rel=5e-6)
+    # One large entry in front, beside which the others are small.
+    v[0] = 1000
+    assert space.norm(v) == pytest.approx(float(v.double().norm()), rel=5e-7)
+    strided = torch.stack([v, w], dim=1)[:, 0]
+    assert space.norm(strided) == pytest.approx(float(v.double().norm()), rel=2e-6)
+    assert space.dot(strided, w) == pytest.approx(float(v.double() @ w.double()), rel=5e-6)

@@ -14,6 +14,10 @@ from thalweg.precision import uncast
 
 _Law = Callable[[int, Tensor], Tensor]
 
+# One long sum in single precision loses what is small beside it: 4e-4 of the norm of ten million normal numbers. Sums
+# of sums over rows, or over parts, lose 1e-7 in the same time. Other devices add up in trees anyway.
+_ROW, _PART = 2048, 1 << 19
+
 # Steele, Lea & Flood (2014): the increment and the two multipliers of SplitMix64, as signed 64-bit integers.
 _INCREMENT = 0x9E3779B97F4A7C15 - (1 << 64)
 _FIRST = 0xBF58476D1CE4E5B9 - (1 << 64)
@@ -60,11 +64,20 @@ class VectorSpace:
 
     def dot(self, v: Float[Tensor, " p"], w: Float[Tensor, " p"]) -> float:
         """Return vᵀw."""
-        return float(torch.dot(v, w))
+        if len(v) <= _PART or v.device.type != "cpu":
+            return float(torch.dot(v, w))
+        return math.fsum(
+            float(torch.dot(*parts))
+            for parts in zip(*(torch.split(x.contiguous(), _PART) for x in (v, w)), strict=True)
+        )
 
     def norm(self, v: Float[Tensor, " p"]) -> float:
         """Return ‖v‖."""
-        return float(torch.linalg.vector_norm(v))
+        rows = len(v) // _ROW
+        if rows < 2 or v.device.type != "cpu":
+            return float(torch.linalg.vector_norm(v))
+        parts = torch.linalg.vector_norm(v[: rows * _ROW].view(rows, _ROW), dim=1)
+        return math.hypot(float(torch.linalg.vector_norm(parts)), float(torch.linalg.vector_norm(v[rows * _ROW :])))
 
     def dots(self, basis: Float[Tensor, "p k"], w: Float[Tensor, " p"]) -> Float[Tensor, " k"]:
         """Return basisᵀw, all k inner products in one reduction."""

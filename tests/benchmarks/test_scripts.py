@@ -2,11 +2,14 @@
 
 import itertools
 import json
+import math
 import sys
 
+import numpy as np
 import pytest
 import torch
 
+import thalweg as tw
 from tests.benchmarks.conftest import FOLDER
 
 SCRIPTS = sorted(path.stem for path in FOLDER.glob("[a-z]*.py"))
@@ -131,3 +134,75 @@ def test_a_measurement_in_its_own_process(load):
     assert found["memory"] > 2048 * 256 * 4
     assert found["product"] > 0
     assert "engine: expected one of" in measure([4, 3], batch=2, engine="none")
+
+
+def answers(load, seconds, products, error):
+    spectra = load("spectra")
+    found = [load("_eigensolvers").Found(None, products, inside=0.75 * took) for took in seconds]
+    return spectra.Runs(list(seconds), found, error)
+
+
+def test_only_right_eigenvalues_compete(load):
+    spectra = load("spectra")
+    runs = {
+        spectra.OURS: answers(load, [1.0, 2.0, 3.0], 50, 1e-7),
+        spectra.ARPACK: answers(load, [4.0, 4.0, 4.0], 60, 1e-6),
+        "right and faster": answers(load, [2.5], 70, 1e-5),
+        "wrong and fastest": answers(load, [0.1], 0, 1e-2),
+    }
+    found = {(r.contestant, r.metric): (r.value, r.unit) for r in spectra.figures("net", runs)}
+    assert found[("thalweg", "median time ratio")] == (0.5, f"of {spectra.ARPACK}")
+    assert found[("thalweg", "time over best peer")] == (0.8, "of right and faster")
+    assert found[("thalweg", "outside products")][0] == pytest.approx(0.25)
+    assert found[("wrong and fastest", "median time")] == (0.1, "s")
+    assert ("wrong and fastest", "median products") not in found
+
+
+def test_a_truth_in_parts(load):
+    """Rayleigh–Ritz in the whole space is a dense decomposition, whatever the parts."""
+    source = torch.Generator().manual_seed(0)
+    model = torch.nn.Linear(3, 2, dtype=torch.float64)
+    inputs, targets = torch.randn(6, 3, generator=source, dtype=torch.float64), torch.tensor([0, 1, 0, 0, 1, 1])
+    case = load("_networks").Case("toy", model, torch.nn.CrossEntropyLoss(), inputs, targets, None, None)
+    with torch.no_grad():
+        x = torch.cat([inputs, torch.ones(6, 1, dtype=torch.float64)], dim=1)
+        p = model(inputs).softmax(dim=1)[:, 0]
+        # Softmax with two classes: ± the logistic Hessian, doubled by the difference of the two rows.
+        expected = torch.linalg.eigvalsh(2 / 6 * (x * (p * (1 - p))[:, None]).mT @ x).flip(0)
+    for chunk in (2, 6, 60):
+        values, residual = load("_eigensolvers").refined(case, torch.eye(8), chunk)
+        assert values[:4] == pytest.approx(expected.numpy(), abs=1e-12)
+        assert residual < 1e-12
+
+
+def test_the_trace_of_a_rectified_network(load):
+    """In closed form against the diagonal of a dense Hessian."""
+    source = torch.Generator().manual_seed(0)
+    model = tw.models.mlp((5, 6, 4, 3), generator=source).double().eval()
+    inputs = torch.randn(7, 5, generator=source, dtype=torch.float64)
+    targets = torch.randint(3, (7,), generator=source)
+    objective = tw.objectives.cross_entropy()
+    case = load("_networks").Case("toy", model, torch.nn.CrossEntropyLoss(), inputs, targets, objective, None)
+    expected = float(tw.hessian(tw.Landscape(model, objective, [(inputs, targets)])).dense().trace())
+    for chunk in (2, 16):
+        assert load("protocol").exact_trace(case, chunk) == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_protocol_counts_right_answers_alone(load):
+    protocol = load("protocol")
+    right = {"top": [10.0, 5.0], "bottom": [-1.0], "trace": 50.0, "logdet": -1000.0}
+    assert protocol.misses({"top": [10.0, 5.0005], "trace": 51.0}, right) == pytest.approx({"top": 0.5, "trace": 1.0})
+    assert not protocol.wrong({"top": [10.0, 5.0009], "trace": 51.4, "logdet": -1025.0}, right)
+    assert protocol.wrong({"bottom": [-1.002]}, right)
+    assert protocol.wrong({"trace": 51.6}, right)
+
+
+def test_the_products_that_an_accuracy_takes(load):
+    """Eigenvalues 3 and 1: a probe of the trace has variance 2 (9 + 1)."""
+    peers = load("_assembly")
+    sums = peers.Sums(np.array([[3.0, 1.0]]), np.array([[1.0, 1.0]]))
+    assert sums.of(lambda x: x) == 4
+    assert sums.probes(lambda x: x, 0.1) == math.ceil(20 * (1.96 / 0.4) ** 2)
+    joined = peers.Sums(*peers._with_known(peers.Sums(np.array([[0.0, 1.0]]), np.array([[1.0, 1.0]])), np.array([3.0])))
+    assert joined.of(lambda x: x) == 4
+    assert joined.of(np.ones_like) == 2

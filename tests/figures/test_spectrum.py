@@ -1,5 +1,7 @@
 """A spectrum shows what its eigenpairs and its density show."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -41,3 +43,16 @@ def test_an_unknown_view_is_named(spectrum):
             pytest.raises(tw.errors.ArgumentError, match="view: expected one of 'eigenvalues', 'density', "),
         ):
             function(spectrum, view="both")
+
+
+def test_the_edge_of_the_bulk_and_what_lies_beyond():
+    values = [10.0, 9.0, *(2 * np.cos(np.pi * (np.arange(1, 121) / 121) ** 1)).tolist()]
+    op, _ = operator(values)
+    found = tw.spectrum(op, top=15, bottom=1, probes=2, steps=15)
+    found = replace(found, edge=tw.measures.BulkEdge(2.0, 0.01, 2.1, 2))
+    *_, marks, line = tw.plot(found, view="density").data
+    np.testing.assert_array_equal(marks.x, found.top.values[:2])
+    assert line.name == "edge of the bulk"
+    assert tuple(line.x) == (2.0, 2.0)
+    labels = [text.get_text() for text in tw.draw(found, view="density").axes[0].get_legend().get_texts()]
+    assert labels[-2:] == ["2 outliers", "edge of the bulk"]

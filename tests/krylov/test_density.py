@@ -39,7 +39,7 @@ def test_known_value_of_the_smoothed_density():
 def test_full_rank_is_exact_for_each_probe():
     """m = P steps reproduce the eigenvalues, with the squared overlaps of the probe as weights."""
     op, matrix = operator([3.0, 2.0, 1.0, -1.0])
-    result = tw.density(op, probes=1, steps=4)
+    result = tw.density(op, probes=1, steps=4, distribution="rademacher")
     values, vectors = torch.linalg.eigh(matrix)
     torch.testing.assert_close(result.nodes[0], values)
     probe = op.space.rademacher(torch.Generator().manual_seed(0))
@@ -52,7 +52,7 @@ def test_two_steps_integrate_a_logarithm_exactly():
     matrix = torch.tensor([[2.0, 1.0], [1.0, 3.0]], dtype=torch.float64)
     op = tw.FunctionOperator(lambda v: matrix @ v, 2, dtype=torch.float64)
     known = {1: 2.47025579436, -1: 0.748620030506}
-    result = tw.density(op, probes=8, steps=2)
+    result = tw.density(op, probes=8, steps=2, distribution="rademacher")
     found = 2 * (result.weights * result.nodes.log()).sum(dim=1)
     signs = op.space.rademacher(torch.Generator().manual_seed(0), 1)
     assert {round(float(x), 9) for x in found} <= {round(x, 9) for x in known.values()}
@@ -69,7 +69,8 @@ def test_moments(order, exact):
 def test_two_spectra_are_not_averaged_into_one_range():
     """A neighbour takes the mean of the runs' extreme Ritz values as the grid, and loses the mass beyond it."""
     diagonal = torch.tensor([0.0] * 9 + [9.0], dtype=torch.float64)
-    result = tw.density(tw.FunctionOperator(lambda v: diagonal * v, 10, dtype=torch.float64), probes=3, steps=5)
+    op = tw.FunctionOperator(lambda v: diagonal * v, 10, dtype=torch.float64)
+    result = tw.density(op, probes=3, steps=5, distribution="rademacher")
     mean = float(torch.trapezoid(result.grid * result.density, result.grid))
     assert mean == pytest.approx(0.9, abs=1e-6)
 
@@ -97,9 +98,9 @@ def test_every_option_changes_something():
     assert tw.density(op, probes=3, steps=10).nodes.shape == (3, 10)
     assert tw.density(op, probes=2, steps=12).nodes.shape == (2, 12)
     assert tw.density(op, probes=2, steps=10, width=0.5).density.max() < base.density.max()
-    gaussian = tw.density(op, probes=2, steps=10, distribution="gaussian")
+    signs = tw.density(op, probes=2, steps=10, distribution="rademacher")
     other = tw.density(op, probes=2, steps=10, generator=torch.Generator().manual_seed(1))
-    assert not torch.equal(gaussian.nodes, base.nodes)
+    assert not torch.equal(signs.nodes, base.nodes)
     assert not torch.equal(other.nodes, base.nodes)
     assert torch.equal(tw.density(op, probes=2, steps=10).nodes, base.nodes)
 

@@ -53,7 +53,7 @@ def test_the_rule_reaches_what_it_promises():
         assert estimate.converged
         # The half-width is fixed by the pilot's mean, which the final mean replaces.
         assert (high - low) / 2 <= 0.04 * 1.15 * estimate.value
-        assert estimate.dof == 9
+        assert estimate.dof >= 9
 
 
 def test_watching_the_running_mean_would_stop_by_luck():

@@ -129,7 +129,7 @@ def test_effective_rank_of_known_spectra():
     for diagonal, expected in (([4.0, 2.0, 1.0, 1.0], 2.90909090909), ([1.0] * 6, 6.0), ([3.0, 3.0, 0.0, 0.0], 2.0)):
         values = torch.tensor(diagonal, dtype=torch.float64)
         op = tw.FunctionOperator(lambda v, d=values: d * v, len(diagonal), dtype=torch.float64)
-        rank = tw.effective_rank(tw.density(op, probes=3, steps=6), len(diagonal))
+        rank = tw.effective_rank(tw.density(op, probes=3, steps=6, distribution="rademacher"), len(diagonal))
         assert rank.value == pytest.approx(expected)
         assert rank.standard_error == 0
     negative = tw.FunctionOperator(lambda v: -v, 3)

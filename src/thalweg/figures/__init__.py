@@ -1,5 +1,6 @@
 """Figures of results: :func:`plot` for the screen with plotly, :func:`draw` for paper with matplotlib."""
 
+from thalweg.figures._block_structure import draw_block_structure, plot_block_structure
 from thalweg.figures._convergence import draw_convergence, plot_convergence
 from thalweg.figures._density import draw_density, plot_density
 from thalweg.figures._dispatch import draw, plot
@@ -10,11 +11,13 @@ from thalweg.figures._measurements import draw_measurements, plot_measurements
 from thalweg.figures._paper import save
 from thalweg.figures._path import draw_connection, draw_path, plot_connection, plot_path
 from thalweg.figures._screen import template
+from thalweg.figures._spectra import draw_spectra, plot_spectra
 from thalweg.figures._spectrum import draw_spectrum, plot_spectrum
 from thalweg.figures._surface import draw_surface, plot_surface
 
 __all__ = [
     "draw",
+    "draw_block_structure",
     "draw_connection",
     "draw_convergence",
     "draw_density",
@@ -23,9 +26,11 @@ __all__ = [
     "draw_line",
     "draw_measurements",
     "draw_path",
+    "draw_spectra",
     "draw_spectrum",
     "draw_surface",
     "plot",
+    "plot_block_structure",
     "plot_connection",
     "plot_convergence",
     "plot_density",
@@ -34,6 +39,7 @@ __all__ = [
     "plot_line",
     "plot_measurements",
     "plot_path",
+    "plot_spectra",
     "plot_spectrum",
     "plot_surface",
     "save",

@@ -8,14 +8,18 @@ from torch import Tensor
 from thalweg.figures import _paper, _screen
 from thalweg.figures._dispatch import draw, plot
 from thalweg.figures._numbers import number
-from thalweg.figures._palette import SERIES, faint
+from thalweg.figures._palette import GREY, SERIES, faint
 from thalweg.figures._ticks import decades, tick_text
 from thalweg.figures._types import Axes, PaperFigure, ScreenFigure
 from thalweg.krylov._results import Density
 
+_EDGE = "edge of the bulk"
+
 
 @dataclass(frozen=True)
-class _Curve:
+class Curve:
+    """What is drawn of a density: its mean and band over probes, cut off below what means something."""
+
     x: np.ndarray
     mean: np.ndarray
     lower: np.ndarray | None
@@ -31,6 +35,7 @@ def plot_density(
     result: Density,
     *,
     outliers: Tensor | None = None,
+    edge: float | None = None,
     limits: tuple[float, float] | None = None,
     title: str | None = None,
 ) -> ScreenFigure:
@@ -39,10 +44,11 @@ def plot_density(
     Args:
         result: The density.
         outliers: Eigenvalues to mark on the axis.
+        edge: Of the bulk, to mark by a line.
         limits: Of the horizontal axis, in units of the eigenvalues; those of the grid by default.
         title: Above the figure.
     """
-    curve = _curve(result, outliers)
+    curve = curve_of(result, outliers)
     figure = _screen.screen(title=title)
     if curve.lower is not None and curve.upper is not None:
         figure.add_scatter(
@@ -63,6 +69,11 @@ def plot_density(
             hovertemplate="outlier λ = %{customdata}<extra></extra>",
             marker={"color": SERIES[1], "size": 8, "symbol": "triangle-up"},
         )  # fmt: skip
+    if edge is not None:
+        figure.add_scatter(
+            x=[edge, edge], y=[curve.floor, curve.top], mode="lines", name=_EDGE, line={"color": GREY, "dash": "dash"},
+            hovertemplate=f"bulk's edge {number(edge, 4)}<extra></extra>",
+        )  # fmt: skip
     ticks = decades(curve.floor, curve.top)
     figure.update_yaxes(
         type="log", range=[np.log10(curve.floor), np.log10(curve.top)], tickvals=ticks,
@@ -80,6 +91,7 @@ def draw_density(
     axes: Axes | None = None,
     *,
     outliers: Tensor | None = None,
+    edge: float | None = None,
     limits: tuple[float, float] | None = None,
     title: str | None = None,
 ) -> PaperFigure:
@@ -89,10 +101,11 @@ def draw_density(
         result: The density.
         axes: Where to draw; a new figure by default.
         outliers: Eigenvalues to mark on the axis.
+        edge: Of the bulk, to mark by a line.
         limits: Of the horizontal axis, in units of the eigenvalues; those of the grid by default.
         title: Above the figure.
     """
-    curve = _curve(result, outliers)
+    curve = curve_of(result, outliers)
     figure, axes = _paper.panel(axes, title)
     if curve.lower is not None and curve.upper is not None:
         axes.fill_between(
@@ -104,15 +117,18 @@ def draw_density(
             curve.outliers, np.full(curve.outliers.size, curve.floor * 1.7), "^", color=SERIES[1], markersize=5,
             linestyle="none", label=_outlier_label(curve.outliers.size),
         )  # fmt: skip
+    if edge is not None:
+        axes.axvline(edge, color=GREY, linestyle="--", linewidth=1, label=_EDGE)
     axes.set_yscale("log")
     axes.set_ylim(curve.floor, curve.top)
     axes.set_xlim(*(limits or (float(curve.x[0]), float(curve.x[-1]))))
     _paper.quiet(axes, x="eigenvalue λ", y="density")
-    _paper.legend(axes, loc="upper right")
+    _paper.legend(axes, loc="best")
     return figure
 
 
-def _curve(result: Density, outliers: Tensor | None) -> _Curve:
+def curve_of(result: Density, outliers: Tensor | None) -> Curve:
+    """Read a density off its record."""
     x, mean = result.grid.double().cpu().numpy(), result.density.double().cpu().numpy()
     weights = result.weights.double().cpu().numpy()
     probes = len(weights)
@@ -127,7 +143,7 @@ def _curve(result: Density, outliers: Tensor | None) -> _Curve:
     marked = np.empty(0) if outliers is None else outliers.double().cpu().numpy()
     label = "one probe" if probes == 1 else f"mean of {probes} probes"
     # Beyond the floor a logarithmic axis would run to the last bit of the Gaussian's tail.
-    return _Curve(x, np.maximum(mean, floor / 10), lower, upper, float(floor), 3 * peak, marked, label)
+    return Curve(x, np.maximum(mean, floor / 10), lower, upper, float(floor), 3 * peak, marked, label)
 
 
 def _outlier_label(count: int) -> str:

@@ -44,6 +44,18 @@ def paper(
     return figure, axes
 
 
+def grid(
+    rows: int, columns: int, *, title: str | None = None, width: float, height: float = 1.05
+) -> tuple[PaperFigure, list[Axes]]:
+    """Make a figure with rows of panels, each row ``height`` inches high."""
+    size = (width, 0.8 + height * rows)
+    figure = load("matplotlib.figure").Figure(figsize=size, layout="constrained")
+    load("matplotlib.backends.backend_agg").FigureCanvasAgg(figure)
+    if title is not None:
+        figure.suptitle(text(title, 90), x=0.01, ha="left", fontsize=11, color=INK["light"])
+    return figure, [figure.add_subplot(rows, columns, index + 1) for index in range(rows * columns)]
+
+
 def panel(axes: Axes | None, title: str | None, **options: Any) -> tuple[PaperFigure, Axes]:
     """Return the given axes with their figure, or those of a new figure with one panel."""
     if axes is None:

@@ -1,6 +1,6 @@
 """A spectrum: its two ends by rank, its density with what stands out of it, or how it converged."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from thalweg.errors import ArgumentError
 from thalweg.figures._convergence import draw_convergence, plot_convergence
@@ -22,6 +22,10 @@ def plot_spectrum(
 ) -> ScreenFigure:
     """Draw both ends with their residual bounds, the density with its outliers, or how the ends converged.
 
+    Outliers are those beyond the bulk's edge, which is drawn, too; where no edge was found, those above the widest gap.
+
+    Outliers are those beyond the bulk's edge, which is drawn, too; where no edge was found, those above the widest gap.
+
     Args:
         result: The spectrum.
         view: "eigenvalues", "density" or "convergence".
@@ -30,7 +34,7 @@ def plot_spectrum(
     """
     choice("view", view, _VIEWS)
     if view == "density":
-        return plot_density(result.density, outliers=result.top.values[: result.outliers or 0], title=title)
+        return plot_density(result.density, **_beyond(result), title=title)
     if view == "convergence":
         return plot_convergence(_history(result.top), bottom=_history(result.bottom), scale=scale, title=title)
     return plot_eigenpairs(result.top, bottom=result.bottom, scale=scale, title=title)
@@ -56,10 +60,16 @@ def draw_spectrum(
     """
     choice("view", view, _VIEWS)
     if view == "density":
-        return draw_density(result.density, axes, outliers=result.top.values[: result.outliers or 0], title=title)
+        return draw_density(result.density, axes, **_beyond(result), title=title)
     if view == "convergence":
         return draw_convergence(_history(result.top), axes, bottom=_history(result.bottom), scale=scale, title=title)
     return draw_eigenpairs(result.top, axes, bottom=result.bottom, scale=scale, title=title)
+
+
+def _beyond(result: Spectrum) -> dict[str, Any]:
+    if result.edge is None:
+        return {"outliers": result.top.values[: result.outliers or 0]}
+    return {"outliers": result.top.values[: result.edge.outliers], "edge": result.edge.value}
 
 
 def _history(pairs: Eigenpairs) -> Convergence:

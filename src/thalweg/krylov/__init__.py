@@ -9,6 +9,7 @@ from thalweg.krylov._function_trace import function_trace
 from thalweg.krylov._hutchinson import trace
 from thalweg.krylov._lobpcg import lobpcg
 from thalweg.krylov._logdet import logdet
+from thalweg.krylov._plan import KrylovMemory, krylov_memory
 from thalweg.krylov._power_iteration import power_iteration
 from thalweg.krylov._quadrature import density, spectral_moment
 from thalweg.krylov._results import Density, Eigenpairs
@@ -20,11 +21,13 @@ __all__ = [
     "Density",
     "Diagonal",
     "Eigenpairs",
+    "KrylovMemory",
     "checkpointed",
     "density",
     "diagonal",
     "eigenpairs",
     "function_trace",
+    "krylov_memory",
     "lobpcg",
     "logdet",
     "power_iteration",

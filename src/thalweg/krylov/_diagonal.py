@@ -12,6 +12,7 @@ from thalweg.errors import ArgumentError
 from thalweg.estimate import Cost, Provenance
 from thalweg.krylov._leave_one_out import directions, sketched
 from thalweg.krylov._operator import SymmetricOperator, require_symmetric, require_whole
+from thalweg.krylov._widened import widened
 from thalweg.progress import Progress, track
 from thalweg.record import Record
 
@@ -79,6 +80,7 @@ def diagonal(
         tensor([3., 1., 2.])
     """
     require_symmetric(operator)
+    operator = widened(operator)
     require_whole("probes", probes)
     if method not in ("hutchinson", "xdiag"):
         raise ArgumentError(f"method: expected 'hutchinson' or 'xdiag', got {method!r}.")

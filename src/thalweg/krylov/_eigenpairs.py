@@ -3,6 +3,7 @@
 import os
 import time
 import warnings
+from typing import Literal
 
 import numpy as np
 import torch
@@ -15,8 +16,11 @@ from thalweg.krylov._checkpoint import checkpointed
 from thalweg.krylov._convergence import Convergence, Trail
 from thalweg.krylov._lanczos import Lanczos
 from thalweg.krylov._operator import SymmetricOperator, require_symmetric, require_whole
+from thalweg.krylov._plan import KrylovMemory, Method, Reorthogonalise, planned
 from thalweg.krylov._results import Eigenpairs, Which
 from thalweg.krylov._search import Ritz, Wanted, search
+from thalweg.krylov._storage import Place
+from thalweg.krylov._unbased import unbased
 from thalweg.progress import Progress, track
 
 
@@ -30,6 +34,12 @@ def eigenpairs(
     max_matvecs: int | None = None,
     budget: Budget | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
+    method: Method = "lanczos",
+    reorthogonalise: Reorthogonalise | None = None,
+    max_vectors: int | None = None,
+    block: int | None = None,
+    basis: Place | Literal["auto"] = "auto",
+    vectors: bool = True,
     progress: bool | Progress = False,
 ) -> Eigenpairs:
     r"""Compute k extreme eigenpairs of a symmetric matrix by Lanczos, reorthogonalised where it is due.
@@ -44,6 +54,24 @@ def eigenpairs(
     search; each product j also costs P numbers of memory, and up to 4jP operations of orthogonalisation, by which
     inner products of the vectors stay below 0.3·``tol``, the root of the unit roundoff, and 3e-5.
 
+    Where memory is short there are four ways out; :func:`thalweg.krylov_memory` says what each one takes.
+    ``max_vectors`` restarts the basis when it is full with the best half of what it knows (thick restart; Wu & Simon,
+    2000), with the same bounds and the same search, for some more products: 2k + 20 vectors are a good choice.
+    ``basis="host"`` and ``"disk"`` hold all of it elsewhere, with the same bits on a processor, and sweep at that
+    memory's speed. ``reorthogonalise="none"`` holds three vectors (Cullum & Willoughby, 1981): ghosts are told from
+    values, every eigenvalue comes once, whatever its multiplicity, so that the answer is never ``complete``, and its
+    vectors, if wanted, take the same products once more. By default a basis that does not fit goes to the host, and
+    where there is none, or no room, it is restarted.
+
+    ``method="block"`` multiplies ``block`` random vectors at once (Golub & Underwood, 1977), and sweeps at each step.
+    It sees multiplicities up to that number without a search (40 products instead of 55 for two fourfold eigenvalues),
+    but else it needs more products (44 instead of 31 for simple outliers), its polynomials being of a lower degree:
+    then it pays only where a block shares work that a single product has to do, as with graphs that are rebuilt.
+
+    Products of half precision are taken on vectors of single precision, which the result has, too. Their rounding
+    enters every bound; where it is above the tolerance, nothing converges, and the run ends as soon as more products
+    would not help. Rounding inside of a product that ends in more bits is not seen.
+
     Valid for: real symmetric operators. Interior eigenvalues are out of reach.
 
     Args:
@@ -53,9 +81,17 @@ def eigenpairs(
             from the upper end for odd k).
         tol: Residual at which a pair counts as converged, relative to ‖A‖.
         generator: Of the random starts; ``None`` is a fresh one of seed 0.
-        max_matvecs: The most products; by default max(300, 20k), and never more than P.
+        max_matvecs: The most products; by default max(300, 20k), max(1000, 40k) with ``max_vectors`` and
+            max(600, 40k) without a basis; never more than P unless the basis is restarted or there is none.
         budget: Products or seconds after which to return what there is; at least k products are made.
         checkpoint: A folder to keep products in, and to go on from where it holds some: see :func:`checkpointed`.
+        method: "lanczos", or "block".
+        reorthogonalise: "selective" (the default of "lanczos"), "full" (at each step; the default of "block", and its
+            only choice), or "none".
+        max_vectors: The most basis vectors, at least k + 8 (of P, if that is less).
+        block: Vectors that ``method="block"`` multiplies at once; 4 by default.
+        basis: Where the basis is held: "device", "host", "disk" (an unnamed file where TMPDIR says), or "auto".
+        vectors: Whether the vectors are wanted.
         progress: Whether to show a bar, or what to report every product to.
 
     Returns:
@@ -81,27 +117,33 @@ def eigenpairs(
     require_symmetric(operator)
     size = operator.space.size
     _check_arguments(k, which, tol, max_matvecs, size)
+    plan = planned(operator.space, k, method, reorthogonalise, max_matvecs, max_vectors, block, basis, vectors=vectors)
     started = time.perf_counter()
-    require_budget(budget)
-    if budget is not None and budget.products is not None and budget.products < k:
-        raise ArgumentError(f"budget: expected at least k = {k} products, got {budget.products}.")
+    most = _within(budget, k, max_matvecs)
+
+    def plan_for(limit: int | None) -> KrylovMemory:
+        space, more = operator.space, {"vectors": vectors}
+        return planned(space, k, method, reorthogonalise, limit, max_vectors, block, basis, **more)
+
+    plan = plan_for(max_matvecs)
+    if most is not None and most < plan.max_matvecs:
+        plan = plan_for(most)
     if checkpoint is not None:
         operator = checkpointed(operator, checkpoint)
-    most = max(300, 20 * k) if max_matvecs is None else max_matvecs
-    limit = most if budget is None or budget.products is None else min(most, budget.products)
-    # What is let pass enters the residuals, so that it has to stay below the tolerance.
-    lanczos, trail = Lanczos(operator, min(size, limit), loss=0.3 * tol), Trail()
+    if plan.reorthogonalise == "none":
+        return _without_basis(operator, plan, k, which, tol, generator, budget, progress, vectors=vectors)
+    lanczos, trail = lanczos_of(operator, plan, tol), Trail()
     with track(None, f"{k} eigenvalues ({which})", progress) as bar:
         until = deadline(budget, started)
         ritz = search(lanczos, _wanted(k, which), tol, generator, bar, trail=trail, until=until)
-    # The ends lie from outside to inside; "BE" is one descending row.
-    order = np.argsort(-ritz.values, kind="stable") if which == "BE" else np.arange(len(ritz.values))
-    history = trail.of(order, tol * ritz.scale)
-    found = pairs_of(lanczos, ritz, order, which, time.perf_counter() - started, operator.provenance, history)
+    row = _row(ritz, which)
+    history = trail.of(row, tol * ritz.scale)
+    pairs = pairs_of(lanczos, ritz, row, which, time.perf_counter() - started, operator.provenance, history)
+    found = pairs if vectors else pairs.without_vectors()
     if ritz.interrupted:
         raise Interrupted(interruption(found, checkpoint), found)
     if not (ritz.converged.all() and ritz.complete):
-        warnings.warn(_advice(ritz, k, lanczos.steps, size), ConvergenceWarning, stacklevel=2)
+        warnings.warn(_advice(ritz, k, lanczos.products, size), ConvergenceWarning, stacklevel=2)
     return found
 
 
@@ -111,6 +153,71 @@ def interruption(found: Eigenpairs, checkpoint: str | os.PathLike[str] | None) -
     return (
         f"interrupted after {found.matvecs} products: {int(found.converged.sum())} of {len(found.values)} eigenpairs "
         f"have converged, and are in the exception's `result`.{again}"
+    )
+
+
+def _within(budget: Budget | None, k: int, max_matvecs: int | None) -> int | None:
+    """The products that a budget leaves of those that are allowed; ``None`` where nothing is said."""
+    require_budget(budget)
+    if budget is None or budget.products is None:
+        return max_matvecs
+    if budget.products < k:
+        raise ArgumentError(f"budget: expected at least k = {k} products, got {budget.products}.")
+    return budget.products if max_matvecs is None else min(max_matvecs, budget.products)
+
+
+def lanczos_of(operator: SymmetricOperator, plan: KrylovMemory, tol: float) -> Lanczos:
+    """Return what a plan asks for, not started."""
+    # What is let pass enters the residuals, so that it has to stay below the tolerance.
+    loss = 0.3 * tol if plan.reorthogonalise == "selective" else 0.0
+    place: Place = plan.basis  # type: ignore[assignment]
+    return Lanczos(operator, plan.vectors, loss=loss, limit=plan.max_matvecs, width=plan.block, place=place)
+
+
+def _row(ritz: Ritz, which: Which) -> NDArray[np.intp]:
+    """The ends lie from outside to inside; "BE" is one descending row."""
+    return np.argsort(-ritz.values, kind="stable") if which == "BE" else np.arange(len(ritz.values))
+
+
+def _without_basis(
+    operator: SymmetricOperator,
+    plan: KrylovMemory,
+    k: int,
+    which: Which,
+    tol: float,
+    generator: torch.Generator | None,
+    budget: Budget | None,
+    progress: bool | Progress,
+    *,
+    vectors: bool,
+) -> Eigenpairs:
+    started, limit = time.perf_counter(), plan.max_matvecs
+    if budget is not None and budget.products is not None and vectors:
+        # The way is gone twice, and each vector is multiplied once.
+        limit = min(limit, (budget.products - k) // 2)
+        if limit < k:
+            raise ArgumentError(f"budget: expected at least {3 * k} products for k = {k}, got {budget.products}.")
+    with track(None, f"{k} eigenvalues ({which})", progress) as bar:
+        until = deadline(budget, started, 0.5 if vectors else 1.0)
+        ritz, columns, count = unbased(
+            operator, _wanted(k, which), tol, limit, generator, bar, vectors=vectors, until=until
+        )
+    if len(ritz.values) < k or not ritz.converged.all():
+        found = f"{int(ritz.converged.sum())} of {k} different eigenvalues converged within {count} products"
+        advice = "Raise max_matvecs, the budget or tol, ask for fewer, or afford a basis, which finds copies too."
+        warnings.warn(f"{found}. {advice}", ConvergenceWarning, stacklevel=3)
+    order = _row(ritz, which)
+    return Eigenpairs(
+        values=torch.from_numpy(ritz.values[order]),
+        vectors=None if columns is None else columns.mT[torch.from_numpy(order).to(columns.device)].mT,
+        residuals=torch.from_numpy(ritz.residuals[order]),
+        converged=torch.from_numpy(ritz.converged[order]),
+        complete=False,
+        which=which,
+        scale=ritz.scale,
+        matvecs=count,
+        cost=Cost(matvecs=count, seconds=time.perf_counter() - started),
+        provenance=operator.provenance,
     )
 
 
@@ -132,8 +239,8 @@ def pairs_of(
         complete=ritz.complete,
         which=which,
         scale=ritz.scale,
-        matvecs=lanczos.steps,
-        cost=Cost(matvecs=lanczos.steps, seconds=seconds),
+        matvecs=lanczos.products,
+        cost=Cost(matvecs=lanczos.products, seconds=seconds),
         provenance=provenance,
         history=history,
     )

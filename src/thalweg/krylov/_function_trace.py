@@ -13,6 +13,7 @@ from thalweg.krylov._operator import SymmetricOperator, require_symmetric, requi
 from thalweg.krylov._probes import Distribution
 from thalweg.krylov._results import Eigenpairs
 from thalweg.krylov._spectral_measure import Function, measured
+from thalweg.krylov._widened import widened
 from thalweg.progress import Progress, track
 
 
@@ -33,13 +34,15 @@ def function_trace(
               + \frac1n \sum_z \lVert z'\rVert^2 \sum_j \tau_j^2(z')\, f(\theta_j(z')), \qquad z' = (I - UU^\top) z
 
     with the Gauss quadrature of m Lanczos steps from each probe z; the eigenpairs (λ, U) that are known already count
-    exactly and leave the probes only the rest, whose spread is what the standard error is made of.
+    exactly and leave the probes only the rest, whose spread is what the standard error is made of, by the law of the
+    probes as for :func:`trace`.
 
     Two errors, told apart: that of finite probes is the standard error. That of finite steps falls geometrically for f
     that are smooth on the spectrum; the rules of all and of three quarters of the steps are compared, and
     ``converged`` says whether they differ by less than half of the standard error (or not at all in 10 digits).
 
-    Cost: probes × steps products, fewer where an invariant subspace ends the recurrence; steps × P numbers of memory.
+    Cost: probes × steps products, fewer where an invariant subspace ends the recurrence; as many vectors of
+    memory for up to eight probes, which go in step, or for as many as fit.
 
     Args:
         operator: The matrix A, (P, P).
@@ -69,12 +72,13 @@ def function_trace(
         64.705488
     """
     require_symmetric(operator)
+    operator = widened(operator)
     started, space = time.perf_counter(), operator.space
     basis = Known.of(operator, known)
     _check_arguments(probes, steps, everything=basis.count == space.size)
     source = torch.Generator().manual_seed(0) if generator is None else generator
     with track(probes * steps, "function trace", progress) as bar:
-        measure = measured(operator, basis, probes, steps, distribution, source, bar)
+        measure = measured(operator, basis, probes, steps, distribution, source, bar, watch=f)
     found = measure.total(f)
     if found.converged is False:
         warnings.warn(

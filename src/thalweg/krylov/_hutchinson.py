@@ -15,7 +15,9 @@ from thalweg.krylov._hutch_plus_plus import hutch_plus_plus
 from thalweg.krylov._operator import SymmetricOperator, require_symmetric, require_whole
 from thalweg.krylov._probes import Distribution, draw_probes
 from thalweg.krylov._results import Eigenpairs
-from thalweg.krylov._stein import deviation, to_accuracy
+from thalweg.krylov._spread import Forms
+from thalweg.krylov._stein import to_accuracy
+from thalweg.krylov._widened import widened
 from thalweg.krylov._xtrace import xtrace
 from thalweg.progress import Progress, track
 
@@ -47,8 +49,12 @@ def trace(
     spread s of a pilot fixes it to :math:`m = \lceil (t\,s / d)^2 \rceil` for the half-width d = ``rtol``·|pilot
     mean|, with Student's t of the pilot's degrees of freedom, and the interval uses the pilot's s, or that of all
     probes where it is larger. For normally distributed probes it covers with at least its level, which a rule that
-    watches the running mean does not: that one stops whenever two means happen to agree. Where one eigenvalue
-    dominates the trace, probes are skewed (χ² with one degree of freedom at worst): take a larger pilot.
+    watches the running mean does not: that one stops whenever two means happen to agree.
+
+    The spread is not that of the sample: Az says more than zᵀAz. It is 2·mean ‖Az‖² for normal probes and twice the
+    sum of the variances of the entries of z∘Az for signs, the formulas above without bias. Where one eigenvalue
+    dominates the trace and probes are skewed (χ² with one degree of freedom at worst), 95 % intervals of 8 probes
+    cover in 93 to 98 % of runs by it, and in 85 % by the sample.
 
     Eigenpairs that are known count exactly and leave the probes only the rest: tr A = Σλ_i + tr (I − UUᵀ)A(I − UUᵀ),
     whose spread is far smaller where a few eigenvalues dominate. The other methods find such directions themselves,
@@ -56,7 +62,7 @@ def trace(
     third on its image and a third on probes of the rest; "xtrace" (Epperly, Tropp & Webber, 2024) uses every test
     vector for both, with about half of that error.
 
-    Cost: one product a probe.
+    Cost: one product a probe; blocks of 8, and one more vector for signs.
 
     Args:
         operator: The matrix A, (P, P).
@@ -86,29 +92,29 @@ def trace(
     require_symmetric(operator)
     _check_arguments(rtol, probes, pilot, max_probes, level)
     _check_method(method, probes, known, distribution)
+    operator = widened(operator)
     started = time.perf_counter()
     source = torch.Generator().manual_seed(0) if generator is None else generator
     if method != "hutchinson" and probes is not None:
         return _sketched(operator, method, probes, distribution, source, progress)
     basis = Known.of(operator, known)
-    samples: list[float] = []
+    forms = Forms(operator.space, distribution, operator.space.size - basis.count)
     with track(probes, "trace", progress) as bar:
-        draw = functools.partial(extend, operator, basis, samples, distribution=distribution, generator=source, bar=bar)
+        draw = functools.partial(extend, operator, basis, forms, distribution=distribution, generator=source, bar=bar)
         draw(pilot if probes is None else probes)
         exact = float(basis.values.sum())
         if probes is None and rtol is not None:
-            found = to_accuracy(samples, draw, exact, rtol, level, max_probes)
+            found = to_accuracy(forms, draw, exact, rtol, level, max_probes)
         else:
-            error = deviation(samples) / math.sqrt(len(samples))
-            found = Estimate(exact + math.fsum(samples) / len(samples), error, len(samples) - 1)
-    cost = Cost(matvecs=len(samples), seconds=time.perf_counter() - started)
+            found = forms.estimate(exact)
+    cost = Cost(matvecs=len(forms.values), seconds=time.perf_counter() - started)
     return replace(found, cost=cost, provenance=operator.provenance)
 
 
 def extend(
     operator: SymmetricOperator,
     basis: Known,
-    samples: list[float],
+    forms: Forms,
     target: int,
     *,
     distribution: Distribution | None,
@@ -121,13 +127,14 @@ def extend(
     Where no distribution is named, they lie on the sphere of radius √(P − k) in the complement of the basis.
     """
     space = operator.space
-    while len(samples) < target and time.perf_counter() < until:
-        count = min(_BLOCK, target - len(samples))
-        block = without(space, basis, draw_probes(space, count, distribution or "gaussian", generator))
-        image = operator @ block
-        for z, w in zip(block.mT, image.mT, strict=True):
-            scale = 1.0 if distribution is not None else (space.size - basis.count) / space.norm(z) ** 2
-            samples.append(space.dot(z, w) * scale)
+    while len(forms.values) < target and time.perf_counter() < until:
+        count = min(_BLOCK, target - len(forms.values))
+        drawn = draw_probes(space, count, distribution or "gaussian", generator)
+        block = without(space, basis, drawn)
+        # Known vectors are inexact, and what they let through is no part of the forms.
+        image = without(space, basis, operator @ block)
+        for each in zip(drawn.mT, block.mT, image.mT, strict=True):
+            forms.add(*each)
         bar.advance(count)
 
 
@@ -143,19 +150,11 @@ def _sketched(
     started = time.perf_counter()
     with track(products, "trace", progress) as bar:
         if method == "xtrace":
-            value, error, made = xtrace(operator, products, generator, bar)
-            dof = max(made // 2 - 1, 1)
+            found, made = xtrace(operator, products, generator, bar)
         else:
-            samples, made = hutch_plus_plus(operator, products, distribution, generator, bar)
-            value, dof = math.fsum(samples) / len(samples), len(samples) - 1
-            error = deviation(samples) / math.sqrt(len(samples))
-    return Estimate(
-        value,
-        standard_error=error,
-        dof=dof,
-        cost=Cost(matvecs=made, seconds=time.perf_counter() - started),
-        provenance=operator.provenance,
-    )
+            found, made = hutch_plus_plus(operator, products, distribution, generator, bar)
+    cost = Cost(matvecs=made, seconds=time.perf_counter() - started)
+    return replace(found, cost=cost, provenance=operator.provenance)
 
 
 def _check_method(method: str, probes: int | None, known: object, distribution: str) -> None:

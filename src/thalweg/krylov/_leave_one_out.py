@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from thalweg.krylov._operator import SymmetricOperator
+from thalweg.krylov._operator import SymmetricOperator, require_no_asymmetry
 from thalweg.krylov._orthonormal import orthonormalised
 from thalweg.progress import Progress
 
@@ -34,10 +34,15 @@ class Sketch:
 def sketched(
     operator: SymmetricOperator, omega: Float[Tensor, "p m"], generator: torch.Generator, bar: Progress
 ) -> Sketch:
-    """Make a sketch. Cost: 2m products, 4m vectors of memory."""
+    """Make a sketch. Cost: 2m products, 4m vectors of memory.
+
+    Raises:
+        ArgumentError: If the operator turns out not to be symmetric.
+    """
     count = omega.shape[1]
     product = operator @ omega
     bar.advance(count)
+    _check_symmetry(operator, omega, product)
     basis, triangle = orthonormalised(operator.space, product, generator)
     image = operator @ basis
     bar.advance(count)
@@ -52,3 +57,13 @@ def directions(coordinates: Float[Tensor, "m m"]) -> Float[Tensor, "m m"]:
     left = torch.linalg.solve_triangular(unit.mT, torch.eye(count, dtype=torch.float64), upper=False)
     result: Tensor = left / torch.linalg.vector_norm(left, dim=0)
     return result
+
+
+def _check_symmetry(operator: SymmetricOperator, omega: Tensor, product: Tensor) -> None:
+    inner = operator.space.gram(omega, product).double().cpu()
+    diagonal = inner.diagonal().clone()
+    inner.fill_diagonal_(0)
+    # Off the diagonal numbers are smaller, but not their rounding.
+    eps = torch.finfo(operator.space.dtype).eps
+    mismatch = float((inner - inner.mT).abs().max()) - 100 * eps * float(diagonal.abs().max())
+    require_no_asymmetry(mismatch, float(inner.abs().max()), eps, omega.shape[1])

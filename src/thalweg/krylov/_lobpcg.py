@@ -10,7 +10,7 @@ from torch import Tensor
 
 from thalweg.errors import ArgumentError, ConvergenceWarning
 from thalweg.estimate import Cost
-from thalweg.krylov._operator import SymmetricOperator, require_symmetric, require_whole
+from thalweg.krylov._operator import SymmetricOperator, require_no_asymmetry, require_symmetric, require_whole
 from thalweg.krylov._orthonormal import orthonormalised
 from thalweg.krylov._results import Eigenpairs
 from thalweg.progress import Progress, track
@@ -51,7 +51,7 @@ def lobpcg(
         The pairs with the norms of their residuals. They are never ``complete``: nothing excludes another.
 
     Raises:
-        ArgumentError: If an argument has a wrong value.
+        ArgumentError: If an argument has a wrong value, or the operator is not symmetric.
         NonFiniteError: If a product is not finite.
 
     Warns:
@@ -75,8 +75,10 @@ def lobpcg(
         bar.advance(k)
         while True:
             # Columns: X first, then what the last step searched along.
-            values, turn = torch.linalg.eigh(sign * _symmetric(space.gram(basis, image)))
+            inner = space.gram(basis, image).double().cpu()
+            values, turn = torch.linalg.eigh(sign * _symmetric(inner))
             scale = max(scale, float(values.abs().max()))
+            require_no_asymmetry(float((inner - inner.mT).abs().max()), scale, torch.finfo(space.dtype).eps, products)
             best = turn.flip(1)[:, :k]
             x, ax = _combined(basis, best), _combined(image, best)
             theta = sign * values.flip(0)[:k]

@@ -42,3 +42,24 @@ def excluded(
         logarithm += math.log(current)
         previous, current = previous / current, 1.0
     return logarithm > math.log(math.sqrt(2 * size / math.pi) / (1 - probability))
+
+
+def excluded_by_roots(roots: NDArray[np.float64], growth: float, size: int, wanted: float, probability: float) -> bool:
+    r"""Say the same as :func:`excluded` of a run whose basis was cut down to some of its Ritz vectors.
+
+    What it left is a unit vector p(A) v all the same, where p has the Ritz values as its roots, those that were given
+    up on the way included (Sorensen, 1992):
+
+    .. math:: p(\lambda) = \prod_i (\lambda - \theta_i) \Big/ \prod_i \beta_i
+
+    Args:
+        roots: Current Ritz values and those that were given up, as many as there were steps.
+        growth: Sum of log β_i over all steps.
+        size: Dimension n of the space that the start was drawn in.
+        wanted: The smallest eigenvalue that would matter.
+        probability: With which no such eigenvalue may be overlooked.
+    """
+    if wanted <= float(roots.max()):
+        return False
+    logarithm = float(np.log(wanted - roots).sum()) - growth
+    return logarithm > math.log(math.sqrt(2 * size / math.pi) / (1 - probability))

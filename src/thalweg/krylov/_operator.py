@@ -40,6 +40,25 @@ def require_symmetric(operator: Any) -> None:
         )
 
 
+def require_no_asymmetry(mismatch: float, scale: float, eps: float, product: int) -> None:
+    """Refuse a matrix whose products contradict symmetry by more than noise, which the pairs' residuals tell of.
+
+    Args:
+        mismatch: A difference of numbers that symmetry makes equal.
+        scale: Their size.
+        eps: Unit roundoff of the vectors.
+        product: The last product that they come from.
+
+    Raises:
+        ArgumentError: If the mismatch is noticeable.
+    """
+    if mismatch > max(1e-3, 20 * eps) * scale:
+        raise ArgumentError(
+            f"operator: expected a symmetric matrix, but up to product {product} what symmetry makes equal differs by "
+            f"{mismatch / scale:.1e} of its size. Check it with verify(operator)."
+        )
+
+
 def require_whole(name: str, value: Any) -> None:
     """Refuse a count that is no whole number.
 

@@ -55,6 +55,16 @@ class Orthogonality:
         self.noise *= max(1.0, truth / estimate)
         self._clean()
 
+    def turn(self, whole: NDArray[np.float64]) -> None:
+        """Say that the basis was combined by orthonormal columns (m, l); what follows it stays what it was."""
+        count, kept = whole.shape
+        following = whole.T @ self._inner[:count, self._next] if self._next == count else np.zeros(kept)
+        inner = whole.T @ self._inner[:count, :count] @ whole
+        self._inner[: count + 1, : count + 1] = 0
+        self._inner[:kept, :kept] = inner
+        self._next = kept
+        self._write(following + np.copysign(self._unit, following))
+
     def _clean(self) -> None:
         self._write(self._unit * self._random.choice([-1.0, 1.0], self._next))
 

@@ -7,8 +7,9 @@ import torch
 
 from thalweg.errors import ArgumentError, ConvergenceWarning
 from thalweg.estimate import Cost
-from thalweg.krylov._operator import SymmetricOperator, require_symmetric, require_whole
+from thalweg.krylov._operator import SymmetricOperator, require_no_asymmetry, require_symmetric, require_whole
 from thalweg.krylov._results import Eigenpairs
+from thalweg.krylov._widened import widened
 from thalweg.progress import Progress, track
 
 
@@ -25,11 +26,11 @@ def power_iteration(
     :math:`v \leftarrow Av / \lVert Av \rVert` (von Mises & Pollaczek-Geiringer, 1929), with the Rayleigh quotient
     θ = vᵀAv and the residual ‖Av − θv‖ of every step, which is an eigenvalue's distance from θ at the most.
 
-    It holds two vectors where :func:`thalweg.eigenpairs` holds one a product, and that is all that speaks for it: the
+    It holds three vectors where :func:`thalweg.eigenpairs` holds one a product, and that is all that speaks for it: the
     residual falls by |λ₂/λ₁| a product, where a Krylov space needs about the root of that number of products, and
     where λ and −λ are both the largest it never ends.
 
-    Cost: one product a step; two vectors of memory.
+    Cost: one product a step; three vectors of memory.
 
     Args:
         operator: The matrix A, (P, P).
@@ -42,7 +43,7 @@ def power_iteration(
         One pair. It is never ``complete``: copies of a multiple eigenvalue are not looked for.
 
     Raises:
-        ArgumentError: If an argument has a wrong value.
+        ArgumentError: If an argument has a wrong value, or the operator is not symmetric.
         NonFiniteError: If a product is not finite.
 
     Warns:
@@ -55,6 +56,7 @@ def power_iteration(
         -5.0
     """
     require_symmetric(operator)
+    operator = widened(operator)
     require_whole("max_matvecs", max_matvecs)
     if max_matvecs < 1:
         raise ArgumentError(f"max_matvecs: expected at least 1, got {max_matvecs}.")
@@ -64,17 +66,22 @@ def power_iteration(
     v = space.randn(generator)
     v = v / space.norm(v)
     products, quotient, residual, size = 0, 0.0, 0.0, 0.0
+    previous, eps = None, torch.finfo(space.dtype).eps
     with track(None, "power iteration", progress) as bar:
         while True:
             image = operator @ v
             products += 1
             bar.advance(note=f"{products} products")
-            quotient, size = space.dot(v, image), space.norm(image)
-            residual = space.norm(image - quotient * v) + torch.finfo(space.dtype).eps * size
+            before, size = size, space.norm(image)
+            if previous is not None:
+                # wᵀAv = vᵀAw = ‖Aw‖ for the last vector w, of which v is the normalised product.
+                require_no_asymmetry(abs(space.dot(previous, image) - before), max(before, size), eps, products)
+            quotient = space.dot(v, image)
+            residual = space.norm(image - quotient * v) + eps * size
             converged = residual <= tol * abs(quotient) or size == 0
             if converged or products == max_matvecs:
                 break
-            v = image / size
+            previous, v = v, image / size
     if not converged:
         warnings.warn(
             f"The power iteration has not converged within {products} products: the residual is {residual:.2e} at "

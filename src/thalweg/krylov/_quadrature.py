@@ -2,6 +2,7 @@
 
 import math
 import time
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -11,10 +12,13 @@ from torch import Tensor
 
 from thalweg.errors import ArgumentError
 from thalweg.estimate import Cost, Estimate, Provenance
-from thalweg.krylov._gauss import gauss
+from thalweg.krylov._gauss import Gauss, gauss
+from thalweg.krylov._lockstep import groups
 from thalweg.krylov._operator import SymmetricOperator, require_symmetric, require_whole
 from thalweg.krylov._probes import Distribution, draw_probes
 from thalweg.krylov._results import Density
+from thalweg.krylov._spread import Spread, on_sphere
+from thalweg.krylov._widened import widened
 from thalweg.progress import Progress, track
 
 
@@ -25,7 +29,7 @@ def density(
     steps: int = 80,
     grid: Float[Tensor, " points"] | None = None,
     width: float | None = None,
-    distribution: Distribution = "rademacher",
+    distribution: Distribution = "gaussian",
     generator: torch.Generator | None = None,
     progress: bool | Progress = False,
 ) -> Density:
@@ -36,7 +40,8 @@ def density(
     polynomials of degree 2m − 1 (Golub & Welsch, 1969; Lin, Saad & Yang, 2016). The density is their mean over
     probes; weights of each probe sum to 1.
 
-    Cost: probes × steps products, and steps × P numbers of memory.
+    Cost: probes × steps products, and as many vectors of memory for up to eight probes, which go in step, or for as
+    many as fit.
 
     Args:
         operator: The matrix A, (P, P).
@@ -45,7 +50,9 @@ def density(
         grid: Increasing points at which the curve is given; by default 1,000 that hold all of its mass.
         width: Standard deviation σ of the smoothing Gaussian in units of the eigenvalues; by default a
             hundredth of the range of the nodes.
-        distribution: "rademacher" or "gaussian".
+        distribution: "gaussian" or "rademacher". Of normal probes only the direction counts, which is uniform on the
+            sphere, so that errors can be told by its law; signs are exact on diagonal matrices, but only their own
+            sample tells how far they scatter, and intervals of 8 cover in 85 % where one eigenvalue dominates.
         generator: Of the probes; ``None`` is a fresh one of seed 0.
         progress: Whether to show a bar, or what to report every product to.
 
@@ -62,21 +69,24 @@ def density(
     """
     require_symmetric(operator)
     _check_arguments(probes, steps, grid, width)
+    operator = widened(operator)
     started, space = time.perf_counter(), operator.space
     steps = min(steps, space.size)
     source = torch.Generator().manual_seed(0) if generator is None else generator
-    nodes, weights, products = np.zeros((probes, steps)), np.zeros((probes, steps)), 0
+    rules: list[Gauss] = []
     with track(probes * steps, "density", progress) as bar:
-        for row in range(probes):
-            start = draw_probes(space, 1, distribution, source)[:, 0]
-            values, shares = gauss(operator, start, steps, bar).rule()
-            count = len(values)
-            nodes[row, :count], weights[row, :count] = values, shares
-            # Padding repeats a node, so that it does not stretch the range.
-            nodes[row, count:] = values[-1]
-            products += count
+        for together in groups(space, probes, steps):
+            rules += gauss(operator, draw_probes(space, together, distribution, source), steps, bar)
+    nodes, weights, products = np.zeros((probes, steps)), np.zeros((probes, steps)), 0
+    for row, (values, shares) in enumerate(rule.rule() for rule in rules):
+        count = len(values)
+        nodes[row, :count], weights[row, :count] = values, shares
+        # Padding repeats a node, so that it does not stretch the range.
+        nodes[row, count:] = values[-1]
+        products += count
     cost = Cost(matvecs=products, seconds=time.perf_counter() - started)
-    return smoothed(nodes, weights, grid, width, cost, operator.provenance)
+    sphere = space.size if distribution == "gaussian" else None
+    return replace(smoothed(nodes, weights, grid, width, cost, operator.provenance), sphere=sphere)
 
 
 def smoothed(
@@ -107,7 +117,8 @@ def smoothed(
 def spectral_moment(result: Density, order: int) -> Estimate:
     r"""Return :math:`\frac1P \mathrm{tr} A^k` from a density, with its standard error over probes.
 
-    Exact for each probe while k ≤ 2·steps − 1. Cost: no further products.
+    The error is by the law of the probes where that is the sphere, and by their sample for signs. Exact for each probe
+    while k ≤ 2·steps − 1. Cost: no further products.
 
     Args:
         result: A density.
@@ -118,22 +129,38 @@ def spectral_moment(result: Density, order: int) -> Estimate:
 
     Example:
         >>> diagonal = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
-        >>> result = density(tw.FunctionOperator(lambda v: diagonal * v, 3, dtype=torch.float64), probes=2, steps=3)
-        >>> round(spectral_moment(result, 2).value, 6)  # (1 + 4 + 9)/3
+        >>> op = tw.FunctionOperator(lambda v: diagonal * v, 3, dtype=torch.float64)
+        >>> result = density(op, probes=2, steps=3, distribution="rademacher")
+        >>> round(spectral_moment(result, 2).value, 6)  # (1 + 4 + 9)/3, exact: signs on a diagonal matrix
         4.666667
     """
     if order < 0:
         raise ArgumentError(f"order: expected a number that is not negative, got {order}.")
-    samples = (result.weights * result.nodes**order).sum(dim=1)
-    count = len(samples)
-    error = float(samples.std() / math.sqrt(count)) if count > 1 else None
+    powers = result.nodes**order
+    samples, spread = (result.weights * powers).sum(dim=1), spread_of(result, powers)
     return Estimate(
         float(samples.mean()),
-        standard_error=error,
-        dof=count - 1 if count > 1 else None,
+        standard_error=None if spread is None else spread.of_mean(len(samples)),
+        dof=None if spread is None else spread.dof,
         cost=result.cost,
         provenance=result.provenance,
     )
+
+
+def spread_of(result: Density, values: Float[Tensor, "probes steps"]) -> Spread | None:
+    """Return the spread of the means of a function, given at the nodes, that single probes make; ``None`` for one."""
+    weights, count = result.weights.double(), len(result.nodes)
+    if count < 2:
+        return None
+    if result.sphere is None:
+        return Spread(float((weights * values).sum(dim=1).var()), count - 1)
+    # Known eigenvalues have no spread, and the rest is as the sphere's own measure.
+    weights, rest = weights[:, result.known :], values[:, result.known :].double()
+    share = result.sphere / (result.sphere + result.known)
+    means = (weights * rest).sum(dim=1) / share
+    misses = (weights * (rest - means[:, None]) ** 2).sum(dim=1) / share
+    spread = on_sphere(result.sphere * means.numpy(), result.sphere * misses.numpy(), result.sphere)
+    return replace(spread, variance=spread.variance / (result.sphere + result.known) ** 2)
 
 
 def _smoothed(points: np.ndarray, nodes: np.ndarray, weights: np.ndarray, sigma: float) -> np.ndarray:

@@ -66,6 +66,8 @@ class Density(Record):
         width: Standard deviation of the smoothing Gaussian, in units of the eigenvalues.
         cost: What it took.
         provenance: How it was computed.
+        known: How many of the first nodes are known eigenvalues, at weight 1/P each.
+        sphere: Dimension of the sphere that the probes were drawn from, P less those; ``None`` for signs.
     """
 
     nodes: Tensor
@@ -76,6 +78,8 @@ class Density(Record):
     width: float
     cost: Cost
     provenance: Provenance | None = None
+    known: int = 0
+    sphere: int | None = None
 
     def __str__(self) -> str:
         probes, steps = self.nodes.shape

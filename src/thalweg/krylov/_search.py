@@ -3,6 +3,7 @@
 import math
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -10,8 +11,9 @@ from numpy.typing import NDArray
 
 from thalweg.krylov._convergence import Trail
 from thalweg.krylov._lanczos import Lanczos
-from thalweg.krylov._missed import excluded
+from thalweg.krylov._missed import excluded, excluded_by_roots
 from thalweg.krylov._projected import eigh
+from thalweg.krylov._restart import crowded, cut, overgrown
 from thalweg.progress import Progress
 
 _PROBABILITY = 0.99
@@ -72,6 +74,9 @@ def search(
 ) -> Ritz:
     """Run Lanczos until the wanted pairs have converged and no other can have been missed, or its capacity is used up.
 
+    Where products are rounded by more than the tolerance, it ends as soon as more of them would not help, and the pairs
+    have not converged.
+
     Args:
         lanczos: Not started.
         wanted: What to look for.
@@ -86,20 +91,21 @@ def search(
     """
     latest: list[Ritz] = []
     try:
-        return _searched(lanczos, wanted, tol, generator, bar, trail, until, latest)
+        ritz = _within_reach(lanczos, wanted, tol, generator, bar, trail, until, latest)
     except KeyboardInterrupt:
         if not latest:
             raise
         # The basis may have grown since, and what grew last may be broken: the older vectors are what they were.
         last, grown = latest[-1], lanczos.steps
         padding = np.zeros((grown - len(last.vectors), len(last.values)))
-        return replace(last, vectors=np.concatenate([last.vectors, padding]), complete=False, interrupted=True)
+        ritz = replace(last, vectors=np.concatenate([last.vectors, padding]), complete=False, interrupted=True)
+    return replace(ritz, converged=ritz.residuals <= tol * ritz.scale)
 
 
-def _searched(
+def _within_reach(
     lanczos: Lanczos,
     wanted: Wanted,
-    tol: float,
+    asked: float,
     generator: torch.Generator | None,
     bar: Progress,
     trail: Trail,
@@ -108,48 +114,69 @@ def _searched(
 ) -> Ritz:
     space = lanczos.space
     source = torch.Generator().manual_seed(0) if generator is None else generator
-    check_at, run_is_search, state = 0, False, ""
+    check_at, run_is_search, tol, state = 0, False, asked, ""
+
+    def looked() -> Ritz:
+        latest[:] = [_solve(lanczos, wanted, tol)]
+        trail.add(lanczos.products, latest[0].values, latest[0].residuals)
+        return latest[0]
+
     while True:
         if lanczos.ended:
             # An invariant subspace: whatever is left is orthogonal to it.
-            if lanczos.full or not lanczos.start(space.randn(source)):
-                ritz = _solve(lanczos, wanted, tol)
-                trail.add(lanczos.steps, ritz.values, ritz.residuals)
-                return replace(ritz, complete=lanczos.steps >= space.size)
+            if lanczos.full or not lanczos.begin(source):
+                return replace(looked(), complete=lanczos.steps >= space.size)
             run_is_search = lanczos.steps > 0
+        before = lanczos.products
         lanczos.step()
         over = lanczos.full or time.perf_counter() >= until
-        bar.advance(note=f"{lanczos.steps} products{state}")
-        if not (lanczos.ended or over or lanczos.steps >= check_at):
+        bar.advance(lanczos.products - before, note=f"{lanczos.products} products{state}")
+        if not (lanczos.ended or over or lanczos.products >= check_at):
             continue
-        check_at = lanczos.steps + max(1, lanczos.steps // 50)
+        check_at = lanczos.products + max(1, lanczos.steps // 50)
+        if lanczos.rounding > asked * lanczos.scale:
+            tol = max(asked, 2 * lanczos.rounding / lanczos.scale)
         if lanczos.steps < wanted.count:
             if lanczos.full:
                 return _solve(lanczos, wanted, tol)
             continue
-        ritz = _solve(lanczos, wanted, tol)
-        latest[:] = [ritz]
-        trail.add(lanczos.steps, ritz.values, ritz.residuals)
+        ritz = looked()
         state = _state(ritz, wanted)
         # Pairs converge one by one, at a product each or more: where many are missing, the next will not be the last.
-        check_at = max(check_at, lanczos.steps + int((~ritz.converged).sum()) // 4)
+        check_at = max(check_at, lanczos.products + int((~ritz.converged).sum()) // 4)
         if lanczos.steps >= space.size:
             return replace(ritz, complete=True)
         if ritz.converged.all():
             if run_is_search and _nothing_left(lanczos, ritz, wanted, tol):
                 return replace(ritz, complete=True)
-            if (not run_is_search or _found(lanczos, ritz)) and not over:
-                run_is_search = lanczos.start(space.randn(source))
-                check_at = lanczos.steps + 4
+            if (not run_is_search or _found(lanczos, ritz, wanted, tol)) and not over:
+                if overgrown(lanczos):
+                    return ritz
+                run_is_search = lanczos.begin(source)
+                check_at = lanczos.products + 4
                 if not run_is_search:
                     return replace(ritz, complete=True)
         elif not over:
             stopped = _stopped(lanczos, ritz, tol)
             if stopped is not None and lanczos.resume(stopped):
                 # Its start is not random, so that it excludes nothing.
-                run_is_search, check_at = False, lanczos.steps + 1
+                run_is_search, check_at = False, lanczos.products + 1
         if over:
             return ritz
+        if lanczos.cramped or crowded(lanczos, wanted.count):
+            quiet = run_is_search and bool(ritz.converged.all())
+            # What was found is in terms of the vectors that are replaced.
+            latest.clear()
+            run_is_search = cut(lanczos, wanted.count, partial(_kept, wanted), searching=quiet)
+            latest[:] = [_solve(lanczos, wanted, tol)]
+
+
+def _kept(wanted: Wanted, values: NDArray[np.float64], count: int) -> NDArray[np.intp]:
+    """So many of ascending values, of each end in the proportion in which they are wanted."""
+    if wanted.largest:
+        return order(values, Wanted(largest=count))
+    upper = wanted.upper + (count - wanted.count) * wanted.upper // wanted.count
+    return order(values, Wanted(upper, count - upper))
 
 
 def _state(ritz: Ritz, wanted: Wanted) -> str:
@@ -163,14 +190,14 @@ def _state(ritz: Ritz, wanted: Wanted) -> str:
 
 def _solve(lanczos: Lanczos, wanted: Wanted, tol: float) -> Ritz:
     values, vectors = eigh(lanczos.matrix)
-    order = _order(values, wanted)
-    chosen = vectors[:, order]
+    indices = order(values, wanted)
+    chosen = vectors[:, indices]
     residuals = lanczos.residuals(chosen)
-    scale = float(np.abs(values).max())
-    return Ritz(values[order], chosen, residuals, residuals <= tol * scale, scale)
+    scale = max(float(np.abs(values).max()), lanczos.largest)
+    return Ritz(values[indices], chosen, residuals, residuals <= tol * scale, scale)
 
 
-def _order(values: NDArray[np.float64], wanted: Wanted) -> NDArray[np.intp]:
+def order(values: NDArray[np.float64], wanted: Wanted) -> NDArray[np.intp]:
     """Indices of the wanted values among ascending ones: upper end first, each end from outside, or by magnitude."""
     count = len(values)
     if wanted.largest:
@@ -189,24 +216,34 @@ def _stopped(lanczos: Lanczos, ritz: Ritz, tol: float) -> int | None:
     return int(np.flatnonzero(waiting)[0]) if waiting.any() else None
 
 
-def _found(lanczos: Lanczos, ritz: Ritz) -> bool:
-    """Whether a wanted pair lives mainly in the current run, which makes another run necessary."""
-    return bool(((ritz.vectors[lanczos.run_start :] ** 2).sum(axis=0) > 0.5).any())
+def _found(lanczos: Lanczos, ritz: Ritz, wanted: Wanted, tol: float) -> bool:
+    """Whether a wanted pair lives mainly in the current run and changes the answer, so that another is necessary."""
+    start = lanczos.run_start
+    if not bool(((ritz.vectors[start:] ** 2).sum(axis=0) > 0.5).any()):
+        return False
+    if start < wanted.count:
+        return True
+    # Of one more copy of what was known before, any combination may come up.
+    before = eigh(lanczos.matrix[:start, :start])[0]
+    return bool(np.abs(before[order(before, wanted)] - ritz.values).max() > tol * ritz.scale)
 
 
 def _nothing_left(lanczos: Lanczos, ritz: Ritz, wanted: Wanted, tol: float) -> bool:
     """Whether the current run excludes an eigenvalue that would change the answer by more than ``tol``."""
-    if _found(lanczos, ritz):
+    if _found(lanczos, ritz, wanted, tol):
         return False
     start, slack = lanczos.run_start, tol * ritz.scale
     (diagonal, betas), dimension = lanczos.run(), lanczos.space.size - start
     inner = eigh(lanczos.matrix[start:, start:])[0]
     upper, lower = _thresholds(ritz, wanted)
+    roots, growth = lanczos.given_up()
 
     def clear(sign: float, least: float) -> bool:
         if lanczos.invariant:
             # An invariant subspace of a random start shows every distinct eigenvalue of the complement.
             return float((sign * inner).max()) <= least + slack
+        if roots:
+            return excluded_by_roots(sign * np.append(inner, roots), growth, dimension, least + slack, _PROBABILITY)
         return excluded(sign * diagonal, betas, dimension, least + slack, _PROBABILITY)
 
     return (upper is None or clear(1.0, upper)) and (lower is None or clear(-1.0, -lower))

@@ -3,7 +3,8 @@
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,8 +15,10 @@ from thalweg.errors import ArgumentError
 from thalweg.estimate import Estimate
 from thalweg.krylov._deflation import Known, without
 from thalweg.krylov._gauss import Gauss, gauss
+from thalweg.krylov._lockstep import groups
 from thalweg.krylov._operator import SymmetricOperator
 from thalweg.krylov._probes import Distribution, draw_probes
+from thalweg.krylov._spread import Forms, Spread, on_sphere
 from thalweg.progress import Progress
 
 # A quadrature that a quarter of its steps would change by more than this share of the standard error has not settled.
@@ -55,11 +58,15 @@ class SpectralMeasure:
         size: P.
         known: The known eigenvalues, (k,).
         probes: The probes; empty where all eigenvalues are known.
+        distribution: The law of the probes; ``None`` is the sphere.
+        watched: What signs say of the function that was named beforehand; of others only their sample tells.
     """
 
     size: int
     known: Array
     probes: tuple[Probed, ...]
+    distribution: Distribution | None = None
+    watched: Spread | None = None
 
     @property
     def products(self) -> int:
@@ -70,35 +77,63 @@ class SpectralMeasure:
         """Estimate Σ f(λ); it has ``converged`` if a quarter of the steps changes little beside the probes' error."""
         return self.combined([f], lambda sums: sums[0])
 
-    def samples(self, f: Function) -> list[float]:
-        """Return zᵀ f(A) z of every probe."""
-        return [_integral(probe.rule, probe.mass, f) for probe in self.probes]
+    def forms(self, f: Function) -> tuple[Array, Array]:
+        r"""Return :math:`z^\top f(A)\, z` of every probe, and its misses as of :func:`on_sphere`."""
+        return self._forms(_values(f, [probe.rule for probe in self.probes]))
 
-    def combined(self, functions: Sequence[Function], g: Callable[[Array], float]) -> Estimate:
-        """Estimate g(Σ f₁(λ), Σ f₂(λ), …) for a smooth g, with the jackknife's standard error for more than one sum.
+    def combined(self, functions: Sequence[Function], g: Callable[[Tensor], Tensor]) -> Estimate:
+        """Estimate g(Σ f₁(λ), Σ f₂(λ), …) for a smooth g, whose error is that of the sum which it is to first order.
 
         Raises:
             ArgumentError: If a function does not return one finite number an eigenvalue.
         """
         exact = np.array([math.fsum(evaluated(f, self.known).tolist()) for f in functions])
         if not self.probes:
-            return Estimate(float(g(exact)), 0.0, converged=True)
-        fine = np.array([[_integral(probe.rule, probe.mass, f) for f in functions] for probe in self.probes])
-        coarse = np.array([[_integral(probe.coarse, probe.mass, f) for f in functions] for probe in self.probes])
-        count = len(fine)
-        value = float(g(exact + fine.mean(axis=0)))
+            return Estimate(float(g(torch.from_numpy(exact))), 0.0, converged=True)
+        rules, count = [probe.rule for probe in self.probes], len(self.probes)
+        values = [_values(f, rules) for f in functions]
+        fine = np.array([self._forms(each)[0] for each in values])
+        coarse = np.array([self._coarse(f) for f in functions])
+        sums = torch.from_numpy(exact + fine.mean(axis=1)).requires_grad_()
+        whole = g(sums)
+        (slopes,) = torch.autograd.grad(whole, sums)
+        value = float(whole.detach())
         # A single sum may cancel; its parts say what rounding is.
         size = abs(value) if len(functions) > 1 else float(np.abs(exact).max() + np.abs(fine).max())
-        error = None
+        error, dof = None, None
         if count > 1:
-            others = [g(exact + (fine.sum(axis=0) - row) / (count - 1)) for row in fine]
-            centre = math.fsum(others) / count
-            error = math.sqrt((count - 1) / count * math.fsum((other - centre) ** 2 for other in others))
+            spread = self._spread([slopes.numpy() @ np.stack(each) for each in zip(*values, strict=True)])
+            error, dof = spread.of_mean(count), spread.dof
             # Probes that agree to rounding are exact.
             error = error if error > 1e-14 * size else 0.0
-        shift = abs(value - g(exact + coarse.mean(axis=0)))
+        shift = abs(value - float(g(torch.from_numpy(exact + coarse.mean(axis=1)))))
         limit = max(_SETTLED * (error or 0.0), 1e-10 * size)
-        return Estimate(value, error, count - 1 if count > 1 else None, converged=bool(shift <= limit))
+        return Estimate(value, error, dof, converged=bool(shift <= limit))
+
+    def _forms(self, values: Sequence[Array]) -> tuple[Array, Array]:
+        found = np.empty((2, len(self.probes)))
+        for column, (probe, each) in enumerate(zip(self.probes, values, strict=True)):
+            weights = probe.rule[1]
+            mean = math.fsum((weights * each).tolist())
+            found[:, column] = mean, math.fsum((weights * (each - mean) ** 2).tolist())
+        masses = np.array([probe.mass for probe in self.probes])
+        return masses * found[0], masses * found[1]
+
+    def _coarse(self, f: Function) -> list[float]:
+        values = _values(f, [probe.coarse for probe in self.probes])
+        pairs = zip(self.probes, values, strict=True)
+        return [probe.mass * math.fsum((probe.coarse[1] * each).tolist()) for probe, each in pairs]
+
+    def _spread(self, values: Sequence[Array]) -> Spread:
+        if self.watched is not None:
+            return self.watched
+        forms, misses = self._forms(values)
+        if self.distribution is None:
+            return on_sphere(forms, misses, self.size - len(self.known))
+        if self.distribution == "gaussian":
+            masses = np.array([probe.mass for probe in self.probes])
+            return Spread.of((misses + forms**2 / masses).tolist(), 2.0, len(forms))
+        return Spread(float(forms.var(ddof=1)), len(forms) - 1)
 
     def nodes(self) -> tuple[Array, Array]:
         """Return nodes and weights, (probes, m) each; rows sum to 1, and a known eigenvalue weighs 1/P."""
@@ -123,23 +158,40 @@ def measured(
     generator: torch.Generator,
     bar: Progress,
     until: float = math.inf,
+    watch: Function | None = None,
 ) -> SpectralMeasure:
     """Probe what is not known yet, by probes on a sphere in the complement where no distribution is named.
 
     On the sphere all probes have the mass P − k, which leaves out the fluctuation of their lengths; the direction of a
     normal vector in the complement is uniform and independent of its length, so that this is without bias, too.
 
-    Cost: probes × steps products, fewer where the time ``until`` comes before, steps × P numbers of memory.
+    How far signs scatter depends on the entries of f(A), which no quadrature knows: a function to ``watch`` is
+    multiplied with them, at the cost of a combination of the basis for each.
+
+    Cost: probes × steps products, fewer where the time ``until`` comes before, and as many vectors of memory for up to
+    eight probes, which go in step, or for as many as fit.
     """
-    space, found = operator.space, list[Probed]()
-    for index in range(probes if known.count < space.size else 0):
+    space, found, steps = operator.space, list[Probed](), min(steps, operator.space.size)
+    seen = Forms(space, distribution, space.size - known.count) if distribution == "rademacher" and watch else None
+    unit = 0.0
+    for width in groups(space, probes if known.count < space.size else 0, steps):
         # What is left of the time is shared.
         now = time.perf_counter()
-        share = now + (until - now) / (probes - index)
-        start = without(space, known, draw_probes(space, 1, distribution or "gaussian", generator))[:, 0]
-        mass = float(space.size - known.count) if distribution is None else space.norm(start) ** 2
-        found.append(Probed.of(gauss(operator, start, min(steps, space.size), bar, share), mass))
-    return SpectralMeasure(space.size, known.values.numpy(), tuple(found))
+        share = now + (until - now) * width / (probes - len(found))
+        drawn = draw_probes(space, width, distribution or "gaussian", generator)
+        block = without(space, known, drawn)
+        for z, start, rule in zip(drawn.mT, block.mT, gauss(operator, block, steps, bar, share), strict=True):
+            size = space.norm(start)
+            found.append(Probed.of(rule, float(space.size - known.count) if distribution is None else size**2))
+            if seen is not None and watch is not None:
+                # In units of its size: single precision has no room for every function.
+                unit = unit or float(np.abs(evaluated(watch, found[-1].rule[0])).max()) or 1.0
+                image = rule.applied(partial(_scaled, watch, size / unit))
+                seen.add(z, start, without(space, known, image)[:, 0])
+    watched = seen.spread() if seen is not None and len(found) > 1 else None
+    if watched is not None:
+        watched = replace(watched, variance=watched.variance * unit**2)
+    return SpectralMeasure(space.size, known.values.numpy(), tuple(found), distribution, watched)
 
 
 def evaluated(f: Function, values: Array) -> Array:
@@ -162,6 +214,12 @@ def evaluated(f: Function, values: Array) -> Array:
     return result
 
 
-def _integral(rule: tuple[Array, Array], mass: float, f: Function) -> float:
-    nodes, weights = rule
-    return mass * math.fsum((weights * evaluated(f, nodes)).tolist())
+def _scaled(f: Function, factor: float, values: Array) -> Array:
+    result: Array = factor * evaluated(f, values)
+    return result
+
+
+def _values(f: Function, rules: Sequence[tuple[Array, Array]]) -> list[Array]:
+    """Return f at the nodes of each rule, by one call."""
+    ends = np.cumsum([len(nodes) for nodes, _ in rules])[:-1]
+    return np.split(evaluated(f, np.concatenate([nodes for nodes, _ in rules])), ends)

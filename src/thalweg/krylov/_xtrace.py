@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from thalweg.estimate import Estimate
 from thalweg.krylov._leave_one_out import directions, sketched
 from thalweg.krylov._operator import SymmetricOperator
 from thalweg.progress import Progress
@@ -12,8 +13,8 @@ from thalweg.progress import Progress
 
 def xtrace(
     operator: SymmetricOperator, products: int, generator: torch.Generator, bar: Progress
-) -> tuple[float, float, int]:
-    r"""Return an unbiased estimate of tr A from m = products/2 test vectors, its standard error, and the products made.
+) -> tuple[Estimate, int]:
+    r"""Return an unbiased estimate of tr A from m = products/2 test vectors, and the products made.
 
     The mean over i of what test vector ω_i, as a probe, adds to the sketch by all others:
 
@@ -25,14 +26,16 @@ def xtrace(
 
     The terms share their sketches. What a pair of test vectors does to each other enters two terms alike, which at the
     most doubles the variance of the mean, where nothing but pairs counts; the standard error is that bound, √2 times
-    what independent terms of this spread would have. Measured, the truth is 1.0 to 1.42 times the latter.
+    what independent terms of this spread would have. Measured, the truth is 1.0 to 1.42 times the latter, and 95 %
+    intervals cover in 93 to 98 % of runs from 16 products on (89 to 98 % from 8, of which no more than 3 differences
+    tell the spread).
     """
     space = operator.space
     count = min(products // 2, space.size)
     if count == space.size:
         image = operator @ torch.eye(count, dtype=space.dtype, device=space.device)
         bar.advance(count)
-        return float(image.diagonal().double().sum()), 0.0, count
+        return Estimate(float(image.diagonal().double().sum()), 0.0), count
     omega = space.randn(generator, count)
     sizes = torch.tensor([space.norm(row) for row in omega.mT], dtype=omega.dtype, device=omega.device)
     omega = (omega.mT * (math.sqrt(space.size) / sizes)[:, None]).mT
@@ -40,7 +43,7 @@ def xtrace(
     inner = space.gram(sketch.basis, sketch.image).double().cpu()
     overlaps = space.gram(sketch.basis, sketch.omega).double().cpu()
     terms = _terms(space.size, inner, overlaps, sketch.triangle)
-    return float(terms.mean()), math.sqrt(2 / count) * float(terms.std()), 2 * count
+    return Estimate(float(terms.mean()), math.sqrt(2 / count) * float(terms.std()), count - 1), 2 * count
 
 
 def _terms(size: int, inner: Tensor, overlaps: Tensor, coordinates: Tensor) -> Tensor:

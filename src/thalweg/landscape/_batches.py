@@ -51,20 +51,63 @@ def tensors_of(batch: Batch) -> Iterator[Tensor]:
     yield from found
 
 
+def rows_of(batch: Batch, argument: str) -> int:
+    """Return the length of the first axis that all tensors of a batch share.
+
+    Raises:
+        DataError: If they disagree on it; the message begins with the argument that asks for the cut.
+    """
+    lengths = sorted({tensor.shape[0] if tensor.ndim else -1 for tensor in tensors_of(batch)})
+    if len(lengths) != 1 or lengths[0] < 0:
+        raise DataError(
+            f"{argument}: expected all tensors of a batch to share their first axis, got lengths "
+            f"{[length if length >= 0 else 'scalar' for length in lengths]}. Cut the data into smaller batches instead."
+        )
+    return lengths[0]
+
+
 def split(batch: Batch, size: int) -> Iterator[Batch]:
     """Cut a batch along its first axis into parts of at most ``size`` items.
 
     Raises:
         DataError: If its tensors disagree on the length of the first axis.
     """
-    lengths = sorted({tensor.shape[0] if tensor.ndim else -1 for tensor in tensors_of(batch)})
-    if len(lengths) != 1 or lengths[0] < 0:
-        raise DataError(
-            "microbatch: expected all tensors of a batch to share their first axis, got lengths "
-            f"{[length if length >= 0 else 'scalar' for length in lengths]}. Cut the data into smaller batches instead."
-        )
-    for start in range(0, lengths[0], size):
+    for start in range(0, rows_of(batch, "microbatch"), size):
         yield map_tensors(lambda tensor, at=start: tensor[at : at + size], batch)  # type: ignore[misc]  # default argument
+
+
+def taken(batch: Batch, index: Tensor) -> Batch:
+    """Return some rows of a batch."""
+    return map_tensors(lambda tensor: tensor[index.to(tensor.device)], batch)
+
+
+def joined(batches: list[Batch]) -> list[Batch]:
+    """Join batches along their first axis where nothing but that axis differs, in the order of first ones."""
+    kinds: dict[Any, list[Batch]] = {}
+    for number, batch in enumerate(batches):
+        # What holds more than tensors may differ in the rest: it is left alone.
+        kinds.setdefault(_kind(batch) or number, []).append(batch)
+    return [_concatenated(alike) for alike in kinds.values()]
+
+
+def _kind(batch: Batch) -> Any:
+    if isinstance(batch, Tensor):
+        return tuple(batch.shape[1:]), batch.dtype, batch.device, batch.layout
+    if type(batch) is dict:
+        parts = [(key, _kind(part)) for key, part in batch.items()]
+        return None if any(kind is None for _, kind in parts) else tuple(parts)
+    if type(batch) in (tuple, list):
+        inner = [_kind(part) for part in batch]
+        return None if None in inner else (type(batch), *inner)
+    return None
+
+
+def _concatenated(batches: list[Batch]) -> Batch:
+    if len(batches) == 1:
+        return batches[0]
+    columns = zip(*(tensors_of(batch) for batch in batches), strict=True)
+    whole = iter([torch.cat(column) for column in columns])
+    return map_tensors(lambda _: next(whole), batches[0])
 
 
 def fingerprint(batch: Batch) -> tuple[int, float]:

@@ -4,7 +4,7 @@ import copy
 import functools
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Literal
 
@@ -104,13 +104,10 @@ class Landscape:
         require_iterable(data)
         self._point = Point(model, params, device, dtype)
         self._program = Program(model, objective)
-        self._data = data
+        self._data, self._microbatch, self._autocast = data, microbatch, autocast
         self._mode: Mode = mode
-        self._microbatch, self._autocast = microbatch, autocast
         self._batch_count: int | None = None
-        found, lost = self._examine(check)
-        self._weight, self._count, self._terms = found.weight, found.samples, found.terms
-        self._batch_count = found.batches
+        lost = self._examine(check)
         if lost:
             warnings.warn(
                 f"The loss does not depend on {named_once(lost)}: directions of zero curvature and zero gradient. "
@@ -213,6 +210,13 @@ class Landscape:
         """
         return self._but(_point=self._point.moved(theta, buffers))
 
+    def on(self, data: Iterable[Batch]) -> "Landscape":
+        """Return the same model at the same point on other data, read once to count them; raises as the constructor."""
+        require_iterable(data)
+        other = self._but(_data=data, _batch_count=None)
+        Landscape._examine(other, check=False)
+        return other
+
     # ------------------------------------------------------------------ what it measures
 
     def loss(self, theta: Float[Tensor, " p"] | None = None) -> float:
@@ -254,11 +258,7 @@ class Landscape:
         """Return the loss and the objective's metrics, each with the standard error that the data leave.
 
         Cost: one pass without gradients. The mean is exact for these data (``standard_error`` is 0);
-        ``data_error`` is that of a mean over N independent items.
-
-        Raises:
-            ArgumentError: If ``theta`` does not fit.
-            NonFiniteError: If the loss of a batch is not finite.
+        ``data_error`` is that of a mean over N independent items. Raises as :meth:`loss` does.
         """
         started = time.perf_counter()
         with self.reading(), torch.no_grad():
@@ -333,11 +333,7 @@ class Landscape:
             )
 
     def leaves(self, theta: Float[Tensor, " p"] | None = None, *, grad: bool = True) -> list[Tensor]:
-        """Return the selected parameters at θ as leaves of a new graph.
-
-        Raises:
-            ArgumentError: If ``theta`` does not fit.
-        """
+        """Return the selected parameters at θ as leaves of a new graph; raises as :meth:`loss` does."""
         return self._point.leaves(theta, grad=grad)
 
     def tensors(self) -> Iterator[Tensor]:
@@ -362,6 +358,10 @@ class Landscape:
         """Return the same landscape with micro-batches of at most this many samples."""
         return self._but(_microbatch=microbatch)
 
+    def restricted(self, names: Sequence[str]) -> "Landscape":
+        """Return the same loss as a function of these parameters alone; the others stay at this point."""
+        return self._but(_point=self._point.restricted(names))
+
     def seen_as(self, objective: Objective, data: Iterable[Batch]) -> "Landscape":
         """Return the same model at the same point, with other terms of the same samples and the same weight."""
         return self._but(_program=Program(self.model, objective), _data=data, _microbatch=None, _batch_count=None)
@@ -376,13 +376,12 @@ class Landscape:
         return self._point.tensors(leaves, writable=self._mode == "train")
 
     def _casting(self) -> torch.autocast:
-        kind = self.space.device.type
-        return torch.autocast(kind, dtype=self._autocast, enabled=self._autocast is not None)
+        return torch.autocast(self.space.device.type, dtype=self._autocast, enabled=self._autocast is not None)
 
     # ------------------------------------------------------------------ construction
 
-    def _examine(self, check: bool) -> tuple[Survey, list[str]]:
-        """Read the data once, or twice to compare; return what was found, and the parameters that are not reached."""
+    def _examine(self, check: bool) -> list[str]:
+        """Read the data once, or twice to compare; keep what they hold, return the parameters that are not reached."""
         with self.reading():
             refuse_by_mode(self.model, self._mode, check=check)
             writes = self._point.writes()
@@ -391,8 +390,9 @@ class Landscape:
             if check:
                 compare(found, self._survey(check))
         refuse_writes(writes, self._point.writes(), self._mode)
-        lost = [name for name, reached in zip(self.layout.names, found.reached, strict=True) if not reached]
-        return found, lost if check else []
+        self._weight, self._count, self._terms = found.weight, found.samples, found.terms
+        self._batch_count = found.batches
+        return [name for name, reached in zip(self.layout.names, found.reached, strict=True) if check and not reached]
 
     def _survey(self, thorough: bool) -> Survey:
         leaves = self.leaves(grad=thorough)

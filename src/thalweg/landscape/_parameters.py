@@ -1,6 +1,7 @@
 """Which parameters span the landscape, and how they lie in one flat vector."""
 
 import fnmatch
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,19 @@ class Layout:
     def size(self) -> int:
         """Entries of all parameters, P."""
         return sum(self.sizes)
+
+    def places(self, names: Sequence[str], device: torch.device) -> Tensor:
+        """Return where the entries of these parameters lie in the flat vector, (m,), in the order of ``names``."""
+        starts = itertools.accumulate(self.sizes, initial=0)
+        spans = dict(zip(self.names, itertools.pairwise(starts), strict=True))
+        return torch.cat([torch.arange(*spans[name], device=device) for name in names])
+
+    def stand_ins(self, dtype: torch.dtype) -> dict[str, nn.Parameter]:
+        """Return parameters that have a name and a shape but no values, to select from."""
+        return {
+            name: nn.Parameter(torch.empty(shape, dtype=dtype, device="meta"))
+            for name, shape in zip(self.names, self.shapes, strict=True)
+        }
 
     @atomic
     def views(self, vector: Tensor) -> list[Tensor]:
@@ -61,13 +75,13 @@ class Layout:
         return torch.cat(flat, dim=1)
 
 
-def _patterns(chosen: Any) -> list[str]:
+def _patterns(chosen: Any, argument: str) -> list[str]:
     patterns = [chosen] if isinstance(chosen, str) else list(chosen) if isinstance(chosen, Sequence) else [chosen]
     for pattern in patterns:
         if not isinstance(pattern, str):
             raise ArgumentError(
-                "params: expected a name, a shell pattern, a sequence of these, or a predicate (name, parameter) -> "
-                f"bool, got {type(pattern).__name__}."
+                f"{argument}: expected a name, a shell pattern, a sequence of these, or a predicate (name, parameter) "
+                f"-> bool, got {type(pattern).__name__}."
             )
     return patterns
 
@@ -77,10 +91,10 @@ def _dense(part: Tensor) -> Tensor:
     return part.to_dense() if part.is_sparse else part
 
 
-def select(parameters: Mapping[str, nn.Parameter], chosen: Selection) -> Layout:
+def select(parameters: Mapping[str, nn.Parameter], chosen: Selection, argument: str = "params") -> Layout:
     """Choose parameters by name, by shell pattern, by a sequence of these, or by a predicate.
 
-    ``None`` chooses every parameter that requires a gradient.
+    ``None`` chooses every parameter that requires a gradient. Errors speak of ``argument``.
 
     Raises:
         ArgumentError: If nothing is chosen, a name or pattern matches nothing, or a chosen one is not real.
@@ -90,24 +104,24 @@ def select(parameters: Mapping[str, nn.Parameter], chosen: Selection) -> Layout:
     elif callable(chosen) and not isinstance(chosen, nn.Module):
         names = [name for name, parameter in parameters.items() if chosen(name, parameter)]
     else:
-        patterns = _patterns(chosen)
+        patterns = _patterns(chosen, argument)
         for pattern in patterns:
             if not fnmatch.filter(parameters, pattern):
                 raise ArgumentError(
-                    f"params: expected the name of a parameter or a pattern that matches one, got {pattern!r}. "
+                    f"{argument}: expected the name of a parameter or a pattern that matches one, got {pattern!r}. "
                     f"The model has {', '.join(parameters)}."
                 )
         names = [name for name in parameters if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)]
     if not names:
         raise ArgumentError(
-            "params: expected at least one parameter, got none"
+            f"{argument}: expected at least one parameter, got none"
             + (" that requires a gradient." if chosen is None else ".")
             + f" The model has {', '.join(parameters) or 'no parameters'}."
         )
     for name in names:
         if not parameters[name].is_floating_point():
             raise ArgumentError(
-                f"params: expected parameters of real numbers, got {name} of {parameters[name].dtype}. "
+                f"{argument}: expected parameters of real numbers, got {name} of {parameters[name].dtype}. "
                 "Leave it out with params=, or write it as real parameters."
             )
     return Layout(tuple(names), tuple(parameters[name].shape for name in names))

@@ -2,14 +2,14 @@
 
 import copy
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from thalweg.errors import ArgumentError
-from thalweg.landscape._parameters import Selection, select
+from thalweg.landscape._parameters import Layout, Selection, select
 from thalweg.landscape._require import require_vector
 from thalweg.vectors import VectorSpace
 
@@ -74,6 +74,23 @@ class Point:
             other.theta = theta.detach().clone()
             if buffers is not None:
                 other.buffers = {name: self._copied(buffer) for name, buffer in buffers.items()}
+        return other
+
+    def restricted(self, names: Sequence[str]) -> "Point":
+        """Return the same point with these of its parameters in θ, in the model's order, and the others fixed."""
+        other = copy.copy(self)
+        other._standing = None  # noqa: SLF001 - a point, too
+        chosen = set(names)
+        kept = [place for place, name in enumerate(self.layout.names) if name in chosen]
+        own = self.layout
+        other.layout = Layout(tuple(own.names[place] for place in kept), tuple(own.shapes[place] for place in kept))
+        other.kinds = [self.kinds[place] for place in kept]
+        with torch.inference_mode(mode=False):
+            values = dict(zip(own.names, self.leaves(None, grad=False), strict=True))
+            other.theta = torch.cat([values[name].reshape(-1).to(self.space.dtype) for name in other.layout.names])
+            rest = {name: value.clone() for name, value in values.items() if name not in chosen}
+        other.fixed = {**self.fixed, **rest}
+        other.space = VectorSpace(other.layout.size, self.space.dtype, self._device)
         return other
 
     def leaves(self, theta: Float[Tensor, " p"] | None, *, grad: bool) -> list[Tensor]:

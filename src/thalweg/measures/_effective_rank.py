@@ -1,8 +1,7 @@
 """How many directions carry the curvature."""
 
-import math
-
 from thalweg.estimate import Estimate
+from thalweg.krylov._quadrature import spread_of
 from thalweg.krylov._results import Density
 
 
@@ -31,21 +30,20 @@ def effective_rank(density: Density, size: int) -> Estimate | None:
         >>> import thalweg as tw
         >>> diagonal = torch.tensor([4.0, 2.0, 1.0, 1.0], dtype=torch.float64)
         >>> op = tw.FunctionOperator(lambda v: diagonal * v, 4, dtype=torch.float64)
-        >>> print(effective_rank(tw.density(op, steps=4), 4))  # 64/22
+        >>> print(effective_rank(tw.density(op, steps=4, distribution="rademacher"), 4))  # 64/22
         2.909
     """
-    first = (density.weights * density.nodes).sum(dim=1)
-    second = (density.weights * density.nodes**2).sum(dim=1)
-    mean, square = float(first.mean()), float(second.mean())
-    if mean <= 0 or square <= 0:
+    first, second = (float((density.weights * density.nodes**k).sum(dim=1).mean()) for k in (1, 2))
+    if first <= 0 or second <= 0:
         return None
-    value, count = size * mean**2 / square, len(first)
-    error = None
-    if count > 1:
-        influence = value * (2 * (first - mean) / mean - (second - square) / square)
-        error = float((influence.square().sum() / (count - 1)).sqrt()) / math.sqrt(count)
+    value, count = size * first**2 / second, len(density.nodes)
+    # To first order the ratio is a mean of this over the spectrum.
+    influence = value * (2 * density.nodes / first - density.nodes**2 / second)
+    spread, error = spread_of(density, influence), None
+    if spread is not None:
+        error = spread.of_mean(count)
         # Probes that agree to rounding are exact.
         error = error if error > 1e-12 * value else 0.0
     return Estimate(
-        value, error, dof=count - 1 if count > 1 else None, cost=density.cost, provenance=density.provenance
+        value, error, dof=None if spread is None else spread.dof, cost=density.cost, provenance=density.provenance
     )

@@ -9,7 +9,6 @@ from functools import partial
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from thalweg.errors import ArgumentError, ConvergenceWarning, Interrupted
 from thalweg.estimate import Cost, Estimate, Provenance
@@ -22,8 +21,12 @@ from thalweg.krylov._operator import SymmetricOperator, require_symmetric, requi
 from thalweg.krylov._quadrature import smoothed
 from thalweg.krylov._results import Density, Eigenpairs
 from thalweg.krylov._spectral_measure import SpectralMeasure, measured
+from thalweg.krylov._spread import Forms
 from thalweg.krylov._stein import to_accuracy
+from thalweg.krylov._widened import widened
+from thalweg.measures import _sums as sums
 from thalweg.measures._condition import condition_numbers
+from thalweg.measures._edge import BulkEdge, bulk_edge
 from thalweg.measures._ends import rounding
 from thalweg.measures._negative_curvature import negative_curvature
 from thalweg.measures._outliers import outlier_count
@@ -55,12 +58,14 @@ class Spectrum(Record):
         nullity: How many are zero up to ``zero``; the numerical rank is P less this.
         zero: What counts as zero, in units of the eigenvalues.
         conditioning: Condition numbers; ``None`` where those need interior eigenvalues.
-        participation_ratio: (tr A)² / tr A²; ``None`` where the trace is not positive.
+        participation_ratio: (tr A)² / tr A²; ``None`` where the interval of the trace reaches zero.
         stable_rank: tr A / λ_max; ``None`` where λ_max is not positive.
         effective_dimension: N_eff(ε) = Σ λ₊ / (λ₊ + ε) (MacKay, 1992), of the positive part.
         entropy_rank: exp of the entropy of |λ| / Σ|λ|; ``None`` for a zero matrix.
         width: λ_max − λ_min.
         outliers: Eigenvalues above the widest gap of the upper end; ``None`` without a gap.
+        edge: The bulk's upper edge with the number of eigenvalues beyond it; ``None`` where those computed do not show
+            an edge.
         cost: What everything took.
         provenance: How it was computed.
     """
@@ -86,6 +91,7 @@ class Spectrum(Record):
     entropy_rank: Estimate | None
     width: SpectralWidth
     outliers: int | None
+    edge: BulkEdge | None
     cost: Cost
     provenance: Provenance | None = None
 
@@ -122,11 +128,11 @@ def spectrum(
     Saad, 2017), and all sums over eigenvalues are read off both. Where the trace is not yet known to ``rtol``, further
     probes of one product each follow, by Stein's rule (1945).
 
-    Standard errors are those of finite probes, by the jackknife for ratios; ``converged`` of an estimate says
-    whether a quarter of the quadrature's steps would change it by more than half of that. Counts
-    (``index``, ``nullity``) are sums of steps, which a quadrature blurs: look at ``converged``. Where single
-    eigenvalues stand out of what is not known, probes are skewed: measured, 95 % intervals of 8 probes then cover in 87
-    to 92 % of runs, and in 90 % or more where ``top`` holds all that stands out.
+    Standard errors are those of finite probes, by the law of the probes, which holds where single eigenvalues stand out
+    of what is not known, too (measured, 95 % intervals of 8, 16 and 32 probes cover in 91 to 97 % of runs; that of the
+    entropy's exponential in up to 99.5 % where one unknown eigenvalue is most of the trace); ratios to first order.
+    ``converged`` of an estimate says whether a quarter of the quadrature's steps would change it by more than half of
+    that. Counts (``index``, ``nullity``) are sums of steps, which a quadrature blurs: look at ``converged``.
 
     A budget is shared: half of it at most goes to the two ends, what they leave to the probes, and what these leave
     to the trace. Residuals, standard errors and ``converged`` are then those of what could be done.
@@ -168,6 +174,7 @@ def spectrum(
     """
     require_symmetric(operator)
     _check_arguments(top, bottom, probes, steps, rtol, tol, damping, max_matvecs)
+    operator = widened(operator)
     started, size = time.perf_counter(), operator.space.size
     source = torch.Generator().manual_seed(0) if generator is None else generator
     limit = max(300, 20 * (top + bottom)) if max_matvecs is None else max_matvecs
@@ -205,33 +212,39 @@ def _answers(
     upper: Eigenpairs, lower: Eigenpairs, measure: SpectralMeasure, traced: Estimate, epsilon: float, zero: float
 ) -> Spectrum:
     largest = float(upper.values[0])
-    first, second = _itself, torch.square
+    first, second = sums.itself, torch.square
     absolute = measure.total(torch.abs).value
-    positive = traced.value > 0
+    # A ratio to a trace that may be zero says nothing.
+    positive = traced.value > (traced.interval() or (0.0, 0.0))[1] - traced.value
     nodes, weights = measure.nodes()
     free = Cost()
     return Spectrum(
         size=measure.size,
         top=upper,
         bottom=lower,
-        density=smoothed(nodes, weights, None, None, Cost(matvecs=measure.products), upper.provenance),
+        density=replace(
+            smoothed(nodes, weights, None, None, Cost(matvecs=measure.products), upper.provenance),
+            known=len(measure.known),
+            sphere=measure.size - len(measure.known),
+        ),
         trace=traced,
         frobenius=measure.total(second),
         damping=epsilon,
-        logdet=measure.total(partial(_log, epsilon)) if _definite(lower, nodes, epsilon) else None,
-        logdet_absolute=measure.total(partial(_log_absolute, epsilon)),
+        logdet=measure.total(partial(sums.log, epsilon)) if _definite(lower, nodes, epsilon) else None,
+        logdet_absolute=measure.total(partial(sums.log_absolute, epsilon)),
         negative=negative_curvature(lower, threshold=zero),
-        negative_mass=measure.total(_negative_part),
-        index=measure.total(partial(_below, -zero)),
-        nullity=measure.total(partial(_within, zero)),
+        negative_mass=measure.total(sums.negative_part),
+        index=measure.total(partial(sums.below, -zero)),
+        nullity=measure.total(partial(sums.within, zero)),
         zero=zero,
         conditioning=condition_numbers(upper, lower, epsilon=epsilon),
-        participation_ratio=measure.combined([first, second], _participation) if positive else None,
+        participation_ratio=measure.combined([first, second], sums.participation) if positive else None,
         stable_rank=_scaled(traced, 1 / largest) if largest > zero else None,
-        effective_dimension=measure.total(partial(_shrunk, epsilon)),
-        entropy_rank=measure.combined([torch.abs, _entropy], _perplexity) if absolute > 0 else None,
+        effective_dimension=measure.total(partial(sums.shrunk, epsilon)),
+        entropy_rank=measure.combined([torch.abs, sums.entropy], sums.perplexity) if absolute > 0 else None,
         width=spectral_width(upper, lower),
         outliers=outlier_count(upper),
+        edge=bulk_edge(upper, measure, zero),
         cost=free,
     )
 
@@ -267,15 +280,16 @@ def _trace(
     until: float,
 ) -> tuple[Estimate, int]:
     """The trace, from the probes that there are and as many more as it takes; and how many more that were."""
-    found = measure.total(_itself)
+    found = measure.total(sums.itself)
     if rtol is None or not measure.probes:
         return found, 0
-    samples = measure.samples(_itself)
-    before = len(samples)
-    draw = partial(extend, operator, known, samples, distribution=None, generator=generator, bar=bar, until=until)
+    forms, misses = measure.forms(sums.itself)
+    before, collected = len(forms), Forms(operator.space, None, measure.size - known.count)
+    collected.extend(forms.tolist(), misses.tolist())
+    draw = partial(extend, operator, known, collected, distribution=None, generator=generator, bar=bar, until=until)
     most = min(max(_MAX_PROBES, before), before + more)
-    reached = to_accuracy(samples, draw, float(known.values.sum()), rtol, 0.95, most)
-    return reached, len(samples) - before
+    reached = to_accuracy(collected, draw, float(known.values.sum()), rtol, 0.95, most)
+    return reached, len(collected.values) - before
 
 
 def _products(budget: Budget | None, pairs: int, probes: int) -> int | None:
@@ -300,49 +314,6 @@ def _interrupted(upper: Eigenpairs, lower: Eigenpairs, checkpoint: str | os.Path
         f"the lower ones are in the exception's `result`.{again}"
     )
     return Interrupted(message, (upper, lower))
-
-
-def _itself(values: Tensor) -> Tensor:
-    return values
-
-
-def _log(epsilon: float, values: Tensor) -> Tensor:
-    return (values + epsilon).log()
-
-
-def _log_absolute(epsilon: float, values: Tensor) -> Tensor:
-    return (values.abs() + epsilon).log()
-
-
-def _negative_part(values: Tensor) -> Tensor:
-    return (-values).clamp_min(0)
-
-
-def _below(limit: float, values: Tensor) -> Tensor:
-    return (values < limit).double()
-
-
-def _within(limit: float, values: Tensor) -> Tensor:
-    return (values.abs() <= limit).double()
-
-
-def _shrunk(epsilon: float, values: Tensor) -> Tensor:
-    positive = values.clamp_min(0)
-    return positive / (positive + epsilon)
-
-
-def _entropy(values: Tensor) -> Tensor:
-    result: Tensor = -torch.special.xlogy(values.abs(), values.abs())
-    return result
-
-
-def _participation(sums: np.ndarray) -> float:
-    return float(sums[0] ** 2 / sums[1])
-
-
-def _perplexity(sums: np.ndarray) -> float:
-    # With p = |λ|/S: −Σ p ln p = (−Σ |λ| ln |λ|)/S + ln S.
-    return float(math.exp(sums[1] / sums[0]) * sums[0])
 
 
 def _scaled(estimate: Estimate, factor: float) -> Estimate:

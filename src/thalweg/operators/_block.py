@@ -1,6 +1,5 @@
 """A diagonal block of an operator."""
 
-import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -76,14 +75,8 @@ def _places_of_parameters(
             "the parameters of a model."
         )
     space = operator.space
-    stand_ins = {
-        name: nn.Parameter(torch.empty(shape, dtype=space.dtype, device="meta"))
-        for name, shape in zip(layout.names, layout.shapes, strict=True)
-    }
-    chosen = select(stand_ins, params)
-    starts = itertools.accumulate(layout.sizes, initial=0)
-    spans = dict(zip(layout.names, itertools.pairwise(starts), strict=True))
-    return torch.cat([torch.arange(*spans[name], device=space.device) for name in chosen.names]), chosen
+    chosen = select(layout.stand_ins(space.dtype), params)
+    return layout.places(chosen.names, space.device), chosen
 
 
 def _are_strings(params: Any) -> bool:

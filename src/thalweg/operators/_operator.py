@@ -66,9 +66,10 @@ def checked_product(operator: Operator, vectors: Tensor, product: Callable[[Tens
     if not math.isfinite(float(result.sum())) and not bool(result.isfinite().all()):
         if not bool(block.isfinite().all()):
             raise ArgumentError("vectors: expected finite entries, got one that is infinite or not a number.")
+        broken = int((~result.isfinite()).any(dim=0).nonzero()[0])
         raise NonFiniteError(
             "product: expected finite entries, got a non-finite one in product "
-            f"{operator.matvecs + 1} of this operator."
+            f"{operator.matvecs + broken + 1} of this operator."
         )
     return result.squeeze(1) if vectors.ndim == 1 else result
 
