@@ -28,11 +28,13 @@ TOP, WANTED = 20, 1e-4
 OURS = "thalweg"
 Solver = Callable[[Case, int, float], Found]
 SOLVERS: dict[str, Solver] = {OURS: solvers.ours, ARPACK: solvers.arpack}
-# They take much longer, or answer wrongly: once, on the smallest network.
-ONCE: dict[str, Solver] = {
-    "hessian-eigenthings + ARPACK": solvers.arpack_on_eigenthings,
-    "hessian-eigenthings": solvers.eigenthings,
-    "PyHessian": solvers.pyhessian,
+# They take much longer, or answer wrongly: once. Products of curvlinops with the GPT are off by 1e-3, so that another
+# peer has to stand in there.
+BESIDE: dict[str, Solver] = {"hessian-eigenthings + ARPACK": solvers.arpack_on_eigenthings}
+ONCE: dict[str, dict[str, Solver]] = {
+    "mlp": {**BESIDE, "hessian-eigenthings": solvers.eigenthings, "PyHessian": solvers.pyhessian},
+    "resnet": {},
+    "gpt": BESIDE,
 }
 
 
@@ -72,7 +74,7 @@ def measured(network: str, root: Path | None, quick: bool) -> list[Record]:
     residual, name = 0.0, ""
     for index, case in enumerate(NETWORKS[network](root, quick)):
         name = case.name
-        once = ONCE if network == "mlp" and index == 0 else {}
+        once = ONCE[network] if index == 0 else {}
         runs |= {peer: Runs() for peer in once}
         rounds = min(2, ROUNDS[network]) if quick else ROUNDS[network]
         for _ in range(rounds):
@@ -87,9 +89,9 @@ def measured(network: str, root: Path | None, quick: bool) -> list[Record]:
             latest = run.answers[-rounds if contestant in SOLVERS else -1 :]
             wrong = max(float(np.abs(found.values - truth).max() / truth[0]) for found in latest)
             run.error = max(run.error, wrong)
-    if max(runs[contestant].error for contestant in SOLVERS) > WANTED:
+    if runs[OURS].error > WANTED:
         found = {contestant: run.error for contestant, run in runs.items()}
-        raise RuntimeError(f"spectra: an answer is wrong by more than {WANTED:g} of λ₁: {found}.")
+        raise RuntimeError(f"spectra: our answer is wrong by more than {WANTED:g} of λ₁: {found}.")
     return [
         Record(name, "double precision", "reference", "largest residual", residual, "of λ₁", None),
         *figures(name, runs),
@@ -113,6 +115,8 @@ def figures(case: str, runs: Mapping[str, Runs]) -> list[Record]:
     pairs = zip(mine.seconds, runs[ARPACK].seconds, strict=True)
     ratio = statistics.median(one / other for one, other in pairs)
     records.append(Record(case, OURS, "ours", "median time ratio", ratio, f"of {ARPACK}", mine.error))
+    if not right:
+        return records
     best = min(right, key=lambda name: statistics.median(runs[name].seconds))
     if best != ARPACK:
         ratio = statistics.median(mine.seconds) / statistics.median(runs[best].seconds)

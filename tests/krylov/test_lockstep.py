@@ -5,11 +5,11 @@ import torch
 
 import thalweg as tw
 from tests.krylov.spectra import second_difference
+from tests.landscape.models import classes, mlp, randn
 from thalweg.krylov import _lockstep
 from thalweg.krylov._gauss import gauss
 from thalweg.krylov._lockstep import groups
 from thalweg.progress import Silent
-from thalweg.vectors import VectorSpace
 
 
 class Watched:
@@ -54,11 +54,11 @@ def test_time_ends_all_of_them_after_two_steps():
 
 
 def test_as_many_as_fit(monkeypatch):
-    space = VectorSpace(1000, torch.float64, torch.device("cpu"))
+    op = tw.FunctionOperator(lambda v: v, 1000, dtype=torch.float64)
     for free, expected in ((1e9, [8, 8, 4]), (2 * 3 * 80_000, [3] * 6 + [2]), (1000, [1] * 20)):
         monkeypatch.setattr(_lockstep, "free_bytes", lambda _, free=free: int(free))
-        assert groups(space, 20, 10) == expected
-    assert groups(space, 0, 10) == []
+        assert groups(op, 20, 10) == expected
+    assert groups(op, 0, 10) == []
 
 
 def test_little_memory_gives_the_same_answer(monkeypatch):
@@ -70,3 +70,23 @@ def test_little_memory_gives_the_same_answer(monkeypatch):
     assert op.widths == [5] * 10 + [2] * 20 + [1] * 10
     torch.testing.assert_close(many.nodes, few.nodes, rtol=0, atol=1e-13)
     torch.testing.assert_close(many.weights, few.weights, rtol=0, atol=1e-13)
+
+
+def test_vectors_that_share_nothing_go_one_by_one(tmp_path):
+    """With kept graphs on a processor no block is made, no engine tried, and the bits are the same in every run."""
+    landscape = tw.Landscape(mlp(), tw.objectives.cross_entropy(), [(randn(30, 4), classes(30))])
+    hessian = tw.hessian(landscape)
+    assert not hessian.shares_passes
+    assert not tw.shifted(hessian, 1.0).shares_passes
+    assert not tw.checkpointed(hessian, tmp_path).shares_passes
+    found = tw.spectrum(hessian, top=3, bottom=2, steps=10)
+    assert "blocks" not in hessian.engine
+    again = tw.spectrum(tw.hessian(landscape), top=3, bottom=2, steps=10)
+    assert found.trace.value == again.trace.value
+    assert torch.equal(found.density.nodes, again.density.nodes)
+    rebuilt = tw.hessian(landscape, keep=False)
+    assert rebuilt.shares_passes
+    tw.density(rebuilt, probes=3, steps=5)
+    assert "blocks" in rebuilt.engine
+    assert tw.added(hessian, rebuilt).shares_passes
+    assert tw.hessian(landscape, engine="finite-differences").shares_passes

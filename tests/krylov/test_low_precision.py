@@ -96,3 +96,27 @@ def test_exact_numbers_are_not_taken_for_rounded_ones():
     assert pairs.converged.all()
     assert pairs.residuals.max() < 1e-4
     assert tw.eigenpairs(tw.FunctionOperator(lambda v: 3 * v, 1), 1).converged.all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_other_question_is_asked_in_single_precision(kind):
+    op, matrix = rounded(kind)
+    exact, entries = torch.linalg.eigvalsh(matrix), matrix.diagonal()
+    # Rounding of each product, which probes see as well.
+    slack = 2.0**-8 * float(exact.abs().max())
+    found = tw.spectrum(op, top=4, bottom=1, tol=0.05, probes=16, steps=20)
+    assert found.top.vectors.dtype == torch.float32
+    assert abs(found.frobenius.value - float(exact.square().sum())) <= 4 * found.frobenius.standard_error + slack * 20
+    sums = [found.trace, tw.trace(op, probes=60), tw.trace(op, probes=60, method="hutch++")]
+    sums.append(tw.function_trace(op, torch.abs, probes=16, steps=20))
+    truths = [exact.sum(), exact.sum(), exact.sum(), exact.abs().sum()]
+    for estimate, truth in zip(sums, truths, strict=True):
+        assert abs(estimate.value - float(truth)) <= 4 * estimate.standard_error + slack * 14
+    spectral = tw.density(op, probes=8, steps=20)
+    assert float(torch.trapezoid(spectral.density, spectral.grid)) == pytest.approx(1, abs=1e-5)
+    parts = tw.diagonal(op, probes=60)
+    assert parts.values.dtype != torch.bfloat16
+    gaps = (parts.values.double() - entries).abs() / (parts.standard_error.double() + slack)
+    assert float(gaps.median()) < 1.5
+    power = tw.power_iteration(op, tol=0.05)
+    assert float(power.values[0]) == pytest.approx(10, abs=0.2)

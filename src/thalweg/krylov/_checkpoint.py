@@ -50,6 +50,11 @@ class Checkpointed:
         return self._operator.space
 
     @property
+    def shares_passes(self) -> bool:
+        """Whether the vectors of a block share work."""
+        return bool(getattr(self._operator, "shares_passes", True))
+
+    @property
     def provenance(self) -> Provenance | None:
         """How products are computed."""
         return self._operator.provenance

@@ -12,6 +12,7 @@ from thalweg.errors import ArgumentError
 from thalweg.estimate import Cost, Estimate
 from thalweg.krylov._deflation import Known, without
 from thalweg.krylov._hutch_plus_plus import hutch_plus_plus
+from thalweg.krylov._lockstep import together
 from thalweg.krylov._operator import SymmetricOperator, require_symmetric, require_whole
 from thalweg.krylov._probes import Distribution, draw_probes
 from thalweg.krylov._results import Eigenpairs
@@ -20,8 +21,6 @@ from thalweg.krylov._stein import to_accuracy
 from thalweg.krylov._widened import widened
 from thalweg.krylov._xtrace import xtrace
 from thalweg.progress import Progress, track
-
-_BLOCK = 8
 
 Method = Literal["hutchinson", "hutch++", "xtrace"]
 
@@ -128,7 +127,7 @@ def extend(
     """
     space = operator.space
     while len(forms.values) < target and time.perf_counter() < until:
-        count = min(_BLOCK, target - len(forms.values))
+        count = min(together(operator), target - len(forms.values))
         drawn = draw_probes(space, count, distribution or "gaussian", generator)
         block = without(space, basis, drawn)
         # Known vectors are inexact, and what they let through is no part of the forms.

@@ -9,23 +9,28 @@ from torch import Tensor
 from thalweg.krylov._operator import SymmetricOperator
 from thalweg.krylov._storage import bytes_per_vector
 from thalweg.memory import free_bytes
-from thalweg.vectors import VectorSpace
 
 # Beyond so many vectors a block gains little more.
 _TOGETHER = 8
 
 
-def groups(space: VectorSpace, count: int, vectors: int) -> list[int]:
+def together(operator: SymmetricOperator) -> int:
+    """Return how many vectors are worth a block: one where an operator says that they share nothing."""
+    return _TOGETHER if getattr(operator, "shares_passes", True) else 1
+
+
+def groups(operator: SymmetricOperator, count: int, vectors: int) -> list[int]:
     """Cut ``count`` recurrences into groups that go in step, as large as half of the free memory holds.
 
     Args:
-        space: Where their vectors live.
+        operator: What multiplies their vectors.
         count: How many.
         vectors: What each of them holds.
     """
+    space = operator.space
     room = free_bytes(space.device) // 2 // (vectors * bytes_per_vector(space))
     # A single one that does not fit is refused where its basis is made.
-    width = max(1, min(_TOGETHER, room))
+    width = max(1, min(together(operator), room))
     return [min(width, count - start) for start in range(0, count, width)]
 
 

@@ -174,7 +174,7 @@ def measured(
     space, found, steps = operator.space, list[Probed](), min(steps, operator.space.size)
     seen = Forms(space, distribution, space.size - known.count) if distribution == "rademacher" and watch else None
     unit = 0.0
-    for width in groups(space, probes if known.count < space.size else 0, steps):
+    for width in groups(operator, probes if known.count < space.size else 0, steps):
         # What is left of the time is shared.
         now = time.perf_counter()
         share = now + (until - now) * width / (probes - len(found))

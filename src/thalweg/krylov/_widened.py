@@ -24,6 +24,11 @@ class Widened:
         self.space = held(operator.space)
 
     @property
+    def shares_passes(self) -> bool:
+        """Whether the vectors of a block share work."""
+        return bool(getattr(self._operator, "shares_passes", True))
+
+    @property
     def provenance(self) -> Provenance | None:
         """That of the operator."""
         return self._operator.provenance

@@ -61,6 +61,11 @@ class Composite(Counted):
         alike = all(each is not None and replace(each, engine=joint.engine) == joint for each in known)
         return joint if alike else None
 
+    @property
+    def shares_passes(self) -> bool:
+        """Whether the vectors of a block share work in any part."""
+        return any(getattr(part, "shares_passes", True) for part in self._parts)
+
     def settled(self) -> dict[str, Any]:
         """Return what the parts have settled on."""
         return {"parts": [part.settled() if isinstance(part, Counted) else {} for part in self._parts]}
