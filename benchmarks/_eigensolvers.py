@@ -42,6 +42,7 @@ class Timed:
     def __init__(self, operator: Any) -> None:
         self._operator = operator
         self.space, self.provenance = operator.space, operator.provenance
+        self.shares_passes = getattr(operator, "shares_passes", True)
         self.products, self.inside = 0, 0.0
 
     def __matmul__(self, vectors: Tensor) -> Tensor:
