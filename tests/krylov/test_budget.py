@@ -76,6 +76,7 @@ def test_a_spectrum_within_seconds():
 
 
 @pytest.mark.filterwarnings("ignore:.*two ends have not converged:thalweg.errors.ConvergenceWarning")
+@pytest.mark.slow
 def test_the_intervals_of_a_short_budget_cover():
     hits = 0
     entries = [value for value in SPREAD if value > 0]

@@ -60,6 +60,7 @@ def test_functions_of_a_known_spectrum(f, exact, distribution):
     assert found.cost.matvecs == 1200
 
 
+@pytest.mark.slow
 def test_intervals_cover():
     """In 90 to 99 % of 400 runs."""
     op, truth, hits = laplacian(8), math.log(9), 0

@@ -14,6 +14,7 @@ from thalweg.krylov import _storage
 
 SCRIPT = """
 import resource, sys, torch, warnings
+import numpy as np
 import thalweg as tw
 
 warnings.simplefilter("ignore", tw.errors.ConvergenceWarning)
@@ -22,7 +23,9 @@ diagonal = torch.linspace(-1, 1, size)
 op = tw.FunctionOperator(lambda v: diagonal * v, size)
 tw.eigenpairs(op, 1, tol=0.5, max_vectors=10)
 held = next(int(line.split()[1]) << 10 for line in open("/proc/self/status") if line.startswith("VmData"))
+# What NumPy's and PyTorch's linear algebra hold for themselves is held from here on.
 torch.linalg.eigh(torch.eye(150, dtype=torch.float64))
+np.ones((200, 200)) @ np.ones((200, 200)) @ np.ones(200)
 # 130 vectors take 208 MB; allowed are 100.
 resource.setrlimit(resource.RLIMIT_DATA, (held + (100 << 20),) * 2)
 try:

@@ -81,6 +81,7 @@ def test_the_second_difference():
     assert float(torch.trapezoid(found.density.density, found.density.grid)) == pytest.approx(1, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_intervals_cover():
     """In 90 to 99 % of 400 runs, for sums and for ratios of them, with the outliers known."""
     eigenvalues = [20 * 0.6**i for i in range(6)] + np.linspace(-0.2, 0.5, 30).tolist()

@@ -75,8 +75,8 @@ def density(
     source = torch.Generator().manual_seed(0) if generator is None else generator
     rules: list[Gauss] = []
     with track(probes * steps, "density", progress) as bar:
-        for width in groups(operator, probes, steps):
-            rules += gauss(operator, draw_probes(space, width, distribution, source), steps, bar)
+        for count in groups(operator, probes, steps):
+            rules += gauss(operator, draw_probes(space, count, distribution, source), steps, bar)
     nodes, weights, products = np.zeros((probes, steps)), np.zeros((probes, steps)), 0
     for row, (values, shares) in enumerate(rule.rule() for rule in rules):
         count = len(values)

@@ -174,11 +174,11 @@ def measured(
     space, found, steps = operator.space, list[Probed](), min(steps, operator.space.size)
     seen = Forms(space, distribution, space.size - known.count) if distribution == "rademacher" and watch else None
     unit = 0.0
-    for width in groups(operator, probes if known.count < space.size else 0, steps):
+    for count in groups(operator, probes if known.count < space.size else 0, steps):
         # What is left of the time is shared.
         now = time.perf_counter()
-        share = now + (until - now) * width / (probes - len(found))
-        drawn = draw_probes(space, width, distribution or "gaussian", generator)
+        share = now + (until - now) * count / (probes - len(found))
+        drawn = draw_probes(space, count, distribution or "gaussian", generator)
         block = without(space, known, drawn)
         for z, start, rule in zip(drawn.mT, block.mT, gauss(operator, block, steps, bar, share), strict=True):
             size = space.norm(start)
