@@ -12,6 +12,7 @@ import thalweg as tw
 from tests.krylov.spectra import operator
 from tests.landscape.models import classes, mlp, randn
 from tests.unchecked import unchecked
+from thalweg.krylov import _lockstep, _storage
 
 SPREAD = [30 * 0.8**i for i in range(20)] + np.linspace(-1, 1, 60).tolist()
 
@@ -241,9 +242,7 @@ def test_a_killed_process_is_resumed_by_another(tmp_path):
 
 def test_an_interruption_keeps_what_has_converged(tmp_path):
     op, matrix = operator(SPREAD)
-    with pytest.raises(
-        tw.errors.Interrupted, match=r"interrupted after 12 products: .* goes on from the products in"
-    ) as e:
+    with pytest.raises(tw.errors.Interrupted, match=r"converged in 12 products, .* goes on from the products in") as e:
         tw.eigenpairs(Stopping(op, 12), 6, checkpoint=tmp_path)
     found = e.value.result
     assert isinstance(e.value, KeyboardInterrupt)
@@ -261,8 +260,37 @@ def test_an_interruption_keeps_what_has_converged(tmp_path):
 @pytest.mark.parametrize("after", [20, 90])
 def test_an_interrupted_spectrum_keeps_its_ends(after):
     op, matrix = operator(SPREAD)
-    with pytest.raises(tw.errors.Interrupted, match="eigenpairs have converged, and the upper and the lower ones") as e:
+    with pytest.raises(tw.errors.Interrupted, match=r"`result`, the upper end first\.") as e:
         tw.spectrum(Stopping(op, after), top=4, bottom=2)
     for pairs in e.value.result:
         misses = (matrix @ pairs.vectors - pairs.vectors * pairs.values).norm(dim=0)
         assert (misses <= pairs.residuals + 1e-12).all()
+
+
+@pytest.mark.parametrize("question", ["pairs", "spectrum"])
+def test_what_free_memory_has_decided_is_not_decided_anew(tmp_path, monkeypatch, question):
+    """How often a basis is restarted, and how many probes go in step: each has its own rounding and its own bits."""
+
+    def ask(op, **options):
+        if question == "pairs":
+            return tw.eigenpairs(op, 6, tol=1e-10, **options)
+        return tw.spectrum(op, top=4, bottom=2, steps=8, rtol=None, tol=1e-10, **options).top
+
+    def free(bytes_free):
+        for room in (_storage, _lockstep):
+            monkeypatch.setattr(room, "free_bytes", lambda device: bytes_free)
+
+    # Of 80 numbers: 28 vectors, which is no room for a whole run, and for three of eight probes.
+    little, much = 2 * 28 * 80 * 8, 10**9
+    free(little)
+    whole_op = operator(SPREAD)[0]
+    whole = ask(whole_op)
+    after = whole_op.matvecs - 20
+    with pytest.raises(RuntimeError):
+        ask(Stopping(operator(SPREAD)[0], after, RuntimeError), checkpoint=tmp_path)
+    free(much)
+    again = operator(SPREAD)[0]
+    same(ask(again, checkpoint=tmp_path), whole)
+    assert again.matvecs <= 20 + 8 + 1
+    richer = operator(SPREAD)[0]
+    assert not torch.equal(ask(richer).vectors, whole.vectors)

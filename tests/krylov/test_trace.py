@@ -53,7 +53,17 @@ def test_the_rule_reaches_what_it_promises():
         assert estimate.converged
         # The half-width is fixed by the pilot's mean, which the final mean replaces.
         assert (high - low) / 2 <= 0.04 * 1.15 * estimate.value
-        assert estimate.dof >= 9
+        # The pilot's spread fixed the number, so that its degrees of freedom are the interval's.
+        assert estimate.dof == tw.trace(op, probes=10, generator=torch.Generator().manual_seed(seed)).dof
+
+
+def test_degrees_of_freedom_are_those_of_the_spread_over_probes():
+    """Satterthwaite's 2n m²/v of the terms ‖Fz‖² of normal probes: of mean tr F² and variance 2 tr F⁴."""
+    op, count = laplacian(), 4000
+    fourth = float((torch.linalg.eigvalsh(op.dense()) ** 4).sum())
+    square = float((torch.linalg.eigvalsh(op.dense()) ** 2).sum())
+    estimate = tw.trace(op, probes=count, distribution="gaussian")
+    assert estimate.dof == pytest.approx(count * square**2 / fourth, rel=0.15)
 
 
 def test_watching_the_running_mean_would_stop_by_luck():

@@ -146,6 +146,20 @@ def test_residual_bounds_hold(eigenvalues, top, bottom):
     assert found.cost.matvecs == op.matvecs
 
 
+@pytest.mark.parametrize("options", [{"max_vectors": 20}, {"basis": "disk"}])
+def test_a_basis_that_is_restarted_or_elsewhere(options):
+    """Restarts take more products, and come to the same ends."""
+    op, _ = operator([30 * 0.8**i for i in range(20)] + np.linspace(-1, 1, 120).tolist())
+    plain = tw.spectrum(op, top=6, bottom=3, tol=1e-8, steps=12)
+    found = tw.spectrum(op, top=6, bottom=3, tol=1e-8, steps=12, **options)
+    assert bool(found.top.converged.all() and found.bottom.converged.all() and found.top.complete)
+    for one, other in ((found.top, plain.top), (found.bottom, plain.bottom)):
+        torch.testing.assert_close(one.values, other.values, rtol=0, atol=1e-10)
+    assert (found.top.matvecs > plain.top.matvecs) == ("max_vectors" in options)
+    low, high = found.trace.interval(0.999)
+    assert low <= sum(30 * 0.8**i for i in range(20)) <= high
+
+
 def test_a_zero_matrix():
     found = tw.spectrum(tw.FunctionOperator(torch.zeros_like, 30, dtype=torch.float64))
     assert found.trace.value == found.frobenius.value == 0
@@ -188,6 +202,7 @@ def test_an_end_that_has_not_converged_is_said():
     ("arguments", "message"),
     [
         ({"top": 0}, "top: expected at least 1, got 0"),
+        ({"max_vectors": 10}, "max_vectors: expected at least 33 for k = 25, got 10"),
         ({"bottom": 0}, "bottom: expected at least 1, got 0"),
         ({"probes": 1}, "probes: expected at least 2, got 1"),
         ({"steps": 1}, "steps: expected at least 2, got 1"),

@@ -18,7 +18,7 @@ from thalweg.estimate import Provenance
 from thalweg.krylov._operator import SymmetricOperator, require_symmetric
 from thalweg.vectors import VectorSpace
 
-_FORMAT = "thalweg-products/1"
+_FORMAT = "thalweg-products/2"
 
 
 @runtime_checkable
@@ -40,6 +40,7 @@ class Checkpointed:
     def __init__(self, operator: SymmetricOperator, folder: Path) -> None:
         self._operator, self._folder = operator, folder
         self._next = 0
+        self._choices: dict[str, Any] = {}
         self._kept = _count(folder)
         if self._kept:
             self._resume()
@@ -79,6 +80,10 @@ class Checkpointed:
         """Products that the operator itself has made."""
         return int(getattr(self._operator, "matvecs", 0))
 
+    def remember(self, name: str, choice: Any) -> Any:
+        """Return what was chosen under this name when the products were first made; what JSON holds."""
+        return self._choices.setdefault(name, choice)
+
     def __matmul__(self, vectors: Tensor) -> Tensor:
         """Multiply a vector (P,) or a block (P, k), or read the product that is there."""
         index, seen = self._next, _digest(vectors)
@@ -111,6 +116,7 @@ class Checkpointed:
                 )
         if isinstance(self._operator, Settling):
             self._operator.settle(record["settled"])
+        self._choices = record["choices"]
 
     def _described(self) -> dict[str, Any]:
         space = self.space
@@ -166,7 +172,7 @@ class Checkpointed:
                 record = json.loads(file.metadata()["record"])
                 # A copy, aligned as every other tensor: alignment may decide the order of a sum.
                 stored = file.get_tensor("product").clone()
-            intact = record["product"] == _digest(stored) and {"vectors", "settled"} <= record.keys()
+            intact = record["product"] == _digest(stored) and {"vectors", "settled", "choices"} <= record.keys()
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise _damaged(path, index) from error
         if not intact:
@@ -177,7 +183,8 @@ class Checkpointed:
     def _write(self, index: int, seen: str, product: Tensor) -> None:
         stored = (product.mT if product.ndim == 2 else product).detach().cpu().contiguous()
         settled = self._operator.settled() if isinstance(self._operator, Settling) else {}
-        record = {**self._described(), "vectors": seen, "product": _digest(stored), "settled": settled}
+        how = {"settled": settled, "choices": self._choices}
+        record = {**self._described(), "vectors": seen, "product": _digest(stored), **how}
         path = _file(self._folder, index)
         unfinished = path.with_suffix(".part")
         save_file({"product": stored}, unfinished, {"record": json.dumps(record)})

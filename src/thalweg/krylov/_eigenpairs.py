@@ -3,6 +3,7 @@
 import os
 import time
 import warnings
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -16,7 +17,7 @@ from thalweg.krylov._checkpoint import checkpointed
 from thalweg.krylov._convergence import Convergence, Trail
 from thalweg.krylov._lanczos import Lanczos
 from thalweg.krylov._operator import SymmetricOperator, require_symmetric, require_whole
-from thalweg.krylov._plan import KrylovMemory, Method, Reorthogonalise, planned
+from thalweg.krylov._plan import KrylovMemory, Method, Reorthogonalise, planned_within
 from thalweg.krylov._results import Eigenpairs, Which
 from thalweg.krylov._search import Ritz, Wanted, search
 from thalweg.krylov._storage import Place
@@ -117,19 +118,13 @@ def eigenpairs(
     require_symmetric(operator)
     size = operator.space.size
     _check_arguments(k, which, tol, max_matvecs, size)
-    plan = planned(operator.space, k, method, reorthogonalise, max_matvecs, max_vectors, block, basis, vectors=vectors)
     started = time.perf_counter()
-    most = _within(budget, k, max_matvecs)
-
-    def plan_for(limit: int | None) -> KrylovMemory:
-        space, more = operator.space, {"vectors": vectors}
-        return planned(space, k, method, reorthogonalise, limit, max_vectors, block, basis, **more)
-
-    plan = plan_for(max_matvecs)
-    if most is not None and most < plan.max_matvecs:
-        plan = plan_for(most)
+    most = _within(budget, k)
     if checkpoint is not None:
         operator = checkpointed(operator, checkpoint)
+    plan = planned_within(
+        operator, k, most, method, reorthogonalise, max_matvecs, max_vectors, block, basis, vectors=vectors
+    )
     if plan.reorthogonalise == "none":
         return _without_basis(operator, plan, k, which, tol, generator, budget, progress, vectors=vectors)
     lanczos, trail = lanczos_of(operator, plan, tol), Trail()
@@ -141,29 +136,30 @@ def eigenpairs(
     pairs = pairs_of(lanczos, ritz, row, which, time.perf_counter() - started, operator.provenance, history)
     found = pairs if vectors else pairs.without_vectors()
     if ritz.interrupted:
-        raise Interrupted(interruption(found, checkpoint), found)
+        raise Interrupted(interruption([found], checkpoint), found)
     if not (ritz.converged.all() and ritz.complete):
         warnings.warn(_advice(ritz, k, lanczos.products, size), ConvergenceWarning, stacklevel=2)
     return found
 
 
-def interruption(found: Eigenpairs, checkpoint: str | os.PathLike[str] | None) -> str:
-    """Say what an interruption has left, and how to go on."""
+def interruption(found: Sequence[Eigenpairs], checkpoint: str | os.PathLike[str] | None) -> str:
+    """Say what an interruption of a run has left, and how to go on."""
+    done, asked = sum(int(pairs.converged.sum()) for pairs in found), sum(len(pairs.values) for pairs in found)
     again = "" if checkpoint is None else f" The same call goes on from the products in {os.fspath(checkpoint)}."
     return (
-        f"interrupted after {found.matvecs} products: {int(found.converged.sum())} of {len(found.values)} eigenpairs "
-        f"have converged, and are in the exception's `result`.{again}"
+        f"interrupted: {done} of {asked} eigenpairs have converged in {found[0].matvecs} products, and are in the "
+        f"exception's `result`{', the upper end first' if len(found) > 1 else ''}.{again}"
     )
 
 
-def _within(budget: Budget | None, k: int, max_matvecs: int | None) -> int | None:
-    """The products that a budget leaves of those that are allowed; ``None`` where nothing is said."""
+def _within(budget: Budget | None, k: int) -> int | None:
+    """The products of a budget, which must suffice for k pairs."""
     require_budget(budget)
     if budget is None or budget.products is None:
-        return max_matvecs
+        return None
     if budget.products < k:
         raise ArgumentError(f"budget: expected at least k = {k} products, got {budget.products}.")
-    return budget.products if max_matvecs is None else min(max_matvecs, budget.products)
+    return budget.products
 
 
 def lanczos_of(operator: SymmetricOperator, plan: KrylovMemory, tol: float) -> Lanczos:

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 
 from thalweg.krylov._convergence import Trail
-from thalweg.krylov._eigenpairs import pairs_of
-from thalweg.krylov._lanczos import Lanczos
+from thalweg.krylov._eigenpairs import lanczos_of, pairs_of
 from thalweg.krylov._operator import SymmetricOperator
+from thalweg.krylov._plan import KrylovMemory
 from thalweg.krylov._results import Eigenpairs
 from thalweg.krylov._search import Wanted, search
 from thalweg.progress import Progress
@@ -21,7 +21,7 @@ def both_ends(
     bottom: int,
     tol: float,
     generator: torch.Generator | None,
-    max_matvecs: int,
+    plan: KrylovMemory,
     bar: Progress,
     until: float = math.inf,
 ) -> tuple[Eigenpairs, Eigenpairs, bool]:
@@ -33,8 +33,7 @@ def both_ends(
     started, size = time.perf_counter(), operator.space.size
     whole = top + bottom >= size
     wanted = Wanted(upper=size) if whole else Wanted(top, bottom)
-    capacity = min(size, max(max_matvecs, wanted.count))
-    lanczos, trail = Lanczos(operator, capacity, loss=0.3 * tol), Trail()
+    lanczos, trail = lanczos_of(operator, plan, tol), Trail()
     ritz = search(lanczos, wanted, tol, generator, bar, trail=trail, until=until)
     seconds, count = time.perf_counter() - started, len(ritz.values)
     if whole:

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from thalweg.krylov._operator import SymmetricOperator
+from thalweg.krylov._operator import SymmetricOperator, remembered
 from thalweg.krylov._storage import bytes_per_vector
 from thalweg.memory import free_bytes
 
@@ -30,7 +30,7 @@ def groups(operator: SymmetricOperator, count: int, vectors: int) -> list[int]:
     space = operator.space
     room = free_bytes(space.device) // 2 // (vectors * bytes_per_vector(space))
     # A single one that does not fit is refused where its basis is made.
-    width = max(1, min(together(operator), room))
+    width = remembered(operator, f"{vectors} vectors each", max(1, min(together(operator), room)))
     return [min(width, count - start) for start in range(0, count, width)]
 
 

@@ -27,6 +27,12 @@ class SymmetricOperator(Protocol):
         ...
 
 
+def remembered(operator: Any, name: str, choice: Any) -> Any:
+    """Return what was chosen when the operator's products were first made, where these are kept; else the choice."""
+    remember = getattr(operator, "remember", None)
+    return choice if remember is None else remember(name, choice)
+
+
 def require_symmetric(operator: Any) -> None:
     """Refuse what has no products.
 

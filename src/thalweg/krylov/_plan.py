@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from thalweg.errors import ArgumentError
-from thalweg.krylov._operator import SymmetricOperator, require_symmetric, require_whole
+from thalweg.krylov._operator import SymmetricOperator, remembered, require_symmetric, require_whole
 from thalweg.krylov._restart import REMAINDERS, SPARE
 from thalweg.krylov._storage import PLACES, Place, bytes_per_vector, require_room, room
 from thalweg.krylov._widened import held
@@ -49,6 +49,12 @@ class KrylovMemory(Record):
     def restarts(self) -> bool:
         """Whether the basis may be cut down on the way."""
         return 0 < self.vectors < self.max_matvecs
+
+    @property
+    def fallback(self) -> tuple[int | None, Place]:
+        """The arguments ``max_vectors`` and ``basis`` that have the same done whatever the free memory."""
+        place: Place = self.basis  # type: ignore[assignment]
+        return self.vectors if self.restarts else None, place
 
     def __str__(self) -> str:
         return (
@@ -149,6 +155,33 @@ def planned(
     require_room(space, capacity, place)
     beside = _WORKING + 2 * width + result + (REMAINDERS if capacity < limit else 0)
     return KrylovMemory(method, kind, place, capacity, width, limit, capacity * each, beside * each)
+
+
+def planned_within(
+    operator: SymmetricOperator,
+    k: int,
+    most: int | None,
+    method: str,
+    reorthogonalise: str | None,
+    max_matvecs: int | None,
+    max_vectors: int | None,
+    block: int | None,
+    basis: str,
+    *,
+    vectors: bool,
+) -> KrylovMemory:
+    """Choose as :func:`planned` does, for at most ``most`` products, and as before where products are kept."""
+
+    def plan_for(limit: int | None, held: int | None, where: str) -> KrylovMemory:
+        return planned(operator.space, k, method, reorthogonalise, limit, held, block, where, vectors=vectors)
+
+    limit, plan = max_matvecs, plan_for(max_matvecs, max_vectors, basis)
+    if most is not None and most < plan.max_matvecs:
+        limit, plan = most, plan_for(most, max_vectors, basis)
+    if not plan.vectors or max_vectors is not None or basis != "auto":
+        return plan
+    # What free memory has decided once is not decided anew.
+    return plan_for(limit, *remembered(operator, f"basis for {k} within {limit}", plan.fallback))
 
 
 def _elsewhere(space: VectorSpace, capacity: int, k: int) -> tuple[Place, int | None]:

@@ -1,10 +1,12 @@
 """Products of less precision than the vectors: recognised, and counted into what can be known."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from thalweg.estimate import Provenance
-from thalweg.krylov._operator import SymmetricOperator
+from thalweg.krylov._operator import SymmetricOperator, remembered
 from thalweg.vectors import VectorSpace
 
 _LOW = (torch.bfloat16, torch.float16)
@@ -27,6 +29,10 @@ class Widened:
     def shares_passes(self) -> bool:
         """Whether the vectors of a block share work."""
         return bool(getattr(self._operator, "shares_passes", True))
+
+    def remember(self, name: str, choice: Any) -> Any:
+        """Ask the operator what was chosen."""
+        return remembered(self._operator, name, choice)
 
     @property
     def provenance(self) -> Provenance | None:

@@ -127,8 +127,10 @@ def parted(
         )
     for name, count in {"folds": folds, "parts": parts}.items():
         require_whole(name, count)
-    if folds < 2 or parts < folds or parts % folds:
-        raise ArgumentError(f"parts: expected whole folds, so a multiple of folds = {folds} >= 2, got {parts}.")
+    if folds < 2:
+        raise ArgumentError(f"folds: expected at least 2, got {folds}.")
+    if parts < folds or parts % folds:
+        raise ArgumentError(f"parts: expected whole folds, so a multiple of {folds}, got {parts}.")
     landscapes = dealt(landscape, parts, generator)
     operators, weights = [matrix(part) for part in landscapes], [part.weight for part in landscapes]
     for operator in operators:

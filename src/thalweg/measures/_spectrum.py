@@ -6,6 +6,7 @@ import time
 import warnings
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Literal
 
 import numpy as np
 import torch
@@ -15,14 +16,17 @@ from thalweg.estimate import Cost, Estimate, Provenance
 from thalweg.krylov._budget import Budget, deadline, require_budget
 from thalweg.krylov._checkpoint import checkpointed
 from thalweg.krylov._deflation import Known
+from thalweg.krylov._eigenpairs import interruption
 from thalweg.krylov._ends import both_ends
 from thalweg.krylov._hutchinson import extend
 from thalweg.krylov._operator import SymmetricOperator, require_symmetric, require_whole
+from thalweg.krylov._plan import planned_within
 from thalweg.krylov._quadrature import smoothed
 from thalweg.krylov._results import Density, Eigenpairs
 from thalweg.krylov._spectral_measure import SpectralMeasure, measured
 from thalweg.krylov._spread import Forms
 from thalweg.krylov._stein import to_accuracy
+from thalweg.krylov._storage import Place
 from thalweg.krylov._widened import widened
 from thalweg.measures import _sums as sums
 from thalweg.measures._condition import condition_numbers
@@ -117,6 +121,8 @@ def spectrum(
     max_matvecs: int | None = None,
     budget: Budget | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
+    max_vectors: int | None = None,
+    basis: Place | Literal["auto"] = "auto",
     generator: torch.Generator | None = None,
     progress: bool | Progress = False,
 ) -> Spectrum:
@@ -138,7 +144,7 @@ def spectrum(
     to the trace. Residuals, standard errors and ``converged`` are then those of what could be done.
 
     Cost: products until both ends have converged, probes × steps, and what the trace still needs; as many vectors of
-    memory as the first take.
+    memory as the first take, or ``max_vectors``, and then ``steps`` for each probe of a block that goes in step.
 
     Args:
         operator: The matrix A, (P, P).
@@ -152,6 +158,9 @@ def spectrum(
         max_matvecs: The most products for the two ends; by default max(300, 20·(top + bottom)), and never more than P.
         budget: Products or seconds after which to return what there is.
         checkpoint: A folder to keep products in, and to go on from where it holds some: see :func:`checkpointed`.
+        max_vectors: The most basis vectors of the search for the two ends, at least top + bottom + 8; see
+            :func:`thalweg.eigenpairs`.
+        basis: Where these are held: "device", "host", "disk", or "auto".
         generator: Of all draws; ``None`` is a fresh one of seed 0.
         progress: Whether to show a bar, or what to report every product to.
 
@@ -177,17 +186,17 @@ def spectrum(
     operator = widened(operator)
     started, size = time.perf_counter(), operator.space.size
     source = torch.Generator().manual_seed(0) if generator is None else generator
-    limit = max(300, 20 * (top + bottom)) if max_matvecs is None else max_matvecs
+    pairs = min(top + bottom, size)
     products = _products(budget, top + bottom, probes)
     if checkpoint is not None:
         operator = checkpointed(operator, checkpoint)
-    if products is not None:
-        limit = min(limit, max(products // 2, top + bottom))
+    most = None if products is None else max(products // 2, pairs)
+    plan = planned_within(operator, pairs, most, "lanczos", None, max_matvecs, max_vectors, None, basis, vectors=True)
     with track(None, "spectrum", progress) as bar:
         counts, half = (min(top, size), min(bottom, size)), deadline(budget, started, 0.5)
-        upper, lower, interrupted = both_ends(operator, *counts, tol, source, limit, bar, half)
+        upper, lower, interrupted = both_ends(operator, *counts, tol, source, plan, bar, half)
         if interrupted:
-            raise _interrupted(upper, lower, checkpoint)
+            raise Interrupted(interruption([upper, lower], checkpoint), (upper, lower))
         until, left = deadline(budget, started), None if products is None else products - upper.matvecs
         try:
             known = _together(operator, upper, lower)
@@ -196,7 +205,7 @@ def spectrum(
             more = _MAX_PROBES if left is None else left - measure.products
             traced, extra = _trace(operator, known, measure, rtol, source, bar, more, until)
         except KeyboardInterrupt:
-            raise _interrupted(upper, lower, checkpoint) from None
+            raise Interrupted(interruption([upper, lower], checkpoint), (upper, lower)) from None
     _warn(upper, lower)
     scale = max(upper.scale, float(upper.values[0]), -float(lower.values[0]))
     cost = Cost(matvecs=upper.matvecs + measure.products + extra, seconds=time.perf_counter() - started)
@@ -304,16 +313,6 @@ def _products(budget: Budget | None, pairs: int, probes: int) -> int | None:
             f"{budget.products}."
         )
     return budget.products
-
-
-def _interrupted(upper: Eigenpairs, lower: Eigenpairs, checkpoint: str | os.PathLike[str] | None) -> Interrupted:
-    done = int(upper.converged.sum()) + int(lower.converged.sum())
-    again = "" if checkpoint is None else f" The same call goes on from the products in {os.fspath(checkpoint)}."
-    message = (
-        f"interrupted: {done} of {len(upper.values) + len(lower.values)} eigenpairs have converged, and the upper and "
-        f"the lower ones are in the exception's `result`.{again}"
-    )
-    return Interrupted(message, (upper, lower))
 
 
 def _scaled(estimate: Estimate, factor: float) -> Estimate:
