@@ -6,6 +6,9 @@ import numpy as np
 
 from thalweg.figures._numbers import number, power
 
+# Up to so many ticks, steps within a decade are shown.
+_FEW = 7
+
 
 def decades(lowest: float, highest: float, most: int = 7) -> list[float]:
     """Return whole powers of ten within [lowest, highest], or 1-2-5 steps where there are fewer than two.
@@ -63,23 +66,29 @@ def symlog_inverse(values: np.ndarray, threshold: float) -> np.ndarray:
 
 
 def symlog_ticks(lowest: float, highest: float, threshold: float, most: int = 9) -> list[float]:
-    """Return zero and signed powers of ten within [lowest, highest], from ten times the threshold on.
+    """Return zero and signed powers of ten within [lowest, highest], or 1-2-5 steps where these are few.
 
-    The threshold itself would stand too close to zero; it is a tick only where there are no others.
+    They begin at ten times the threshold (1-2-5 steps at half of that), as the threshold itself would stand too close
+    to zero; it is a tick only where there are no others.
 
     Example:
-        >>> symlog_ticks(-20.0, 500.0, 1.0)
-        [-10.0, 0.0, 10.0, 100.0]
-        >>> symlog_ticks(-2.0, 5.0, 1.0)
-        [-1.0, 0.0, 1.0]
+        >>> symlog_ticks(-20.0, 5000.0, 1.0)
+        [-10.0, 0.0, 10.0, 100.0, 1000.0]
+        >>> symlog_ticks(-2.0, 50.0, 1.0)
+        [0.0, 5.0, 10.0, 20.0, 50.0]
     """
-    first = round(math.log10(threshold)) + (max(abs(lowest), abs(highest)) >= 10 * threshold)
+    far = max(abs(lowest), abs(highest)) >= 10 * threshold
+    first = round(math.log10(threshold)) + far
     last = math.ceil(math.log10(max(abs(lowest), abs(highest), threshold)))
+
+    def signed(sizes: list[float]) -> list[float]:
+        return [-p for p in reversed(sizes) if -p >= lowest] + [0.0] + [p for p in sizes if p <= highest]
+
+    steps = [m * 10.0**k for k in range(first - far, last + 1) for m in (1, 2, 5)][2 * far :]
+    if len(signed(steps)) <= _FEW:
+        return signed(steps)
     powers = [10.0**k for k in range(first, last + 1)]
     step = 1
-    while True:
-        kept = powers[::step]
-        ticks = [-p for p in reversed(kept) if -p >= lowest] + [0.0] + [p for p in kept if p <= highest]
-        if len(ticks) <= most:
-            return ticks
+    while len(signed(powers[::step])) > most:
         step += 1
+    return signed(powers[::step])
