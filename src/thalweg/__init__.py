@@ -89,7 +89,7 @@ from thalweg.operators import (
 from thalweg.paths import Barrier, PathScan, barrier, linear_path
 from thalweg.progress import Progress
 from thalweg.report import read_results, write_report
-from thalweg.study import Findings, Measurement, MeasureSettings, measure
+from thalweg.study import Findings, Measurement, SurveySettings, survey
 from thalweg.surfaces import (
     Directions,
     Line,
@@ -133,7 +133,6 @@ __all__ = [
     "Landscape",
     "Line",
     "MatrixSpectra",
-    "MeasureSettings",
     "Measurement",
     "MemoryPlan",
     "NegativeCurvature",
@@ -147,6 +146,7 @@ __all__ = [
     "StepPrediction",
     "SubsetSize",
     "Surface",
+    "SurveySettings",
     "ThalwegError",
     "VectorSpace",
     "Verification",
@@ -189,7 +189,6 @@ __all__ = [
     "lobpcg",
     "logdet",
     "matrix_spectra",
-    "measure",
     "models",
     "negative_curvature",
     "objectives",
@@ -212,6 +211,7 @@ __all__ = [
     "spectrum",
     "study",
     "subset_size",
+    "survey",
     "trace",
     "train",
     "training",

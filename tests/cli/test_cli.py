@@ -192,7 +192,7 @@ def test_an_error_of_ours_is_not_blamed_on_the_user(monkeypatch, capsys, target,
     def wrong(*_, **__):
         raise RuntimeError("ours")
 
-    monkeypatch.setattr("thalweg.cli._app.measure", wrong)
+    monkeypatch.setattr("thalweg.cli._app.survey", wrong)
     with pytest.raises(RuntimeError, match="ours"):
         call(monkeypatch, capsys, "measure", f"{target}:landscape", "--out", str(tmp_path / "report"))
 
@@ -286,7 +286,7 @@ def test_a_landscape_keeps_its_autocast_on_another_device(target):
 
 
 def test_a_place_that_cannot_be_written_to_is_refused_before_any_work(monkeypatch, capsys, target):
-    monkeypatch.setattr("thalweg.cli._app.measure", None)
+    monkeypatch.setattr("thalweg.cli._app.survey", None)
     code, _, said = call(monkeypatch, capsys, "measure", f"{target}:landscape", "--out", "/proc/nowhere/report")
     assert code == 2
     assert said.startswith("thalweg: error: folder: expected a place that can be written to, got /proc/nowhere/report")
@@ -369,7 +369,7 @@ def test_an_interruption_leaves_nothing(monkeypatch, capsys, target, tmp_path):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("thalweg.cli._app.measure", interrupted)
+    monkeypatch.setattr("thalweg.cli._app.survey", interrupted)
     code, _, said = call(monkeypatch, capsys, "measure", f"{target}:landscape", "--out", str(tmp_path / "report"))
     assert code == 130
     assert "interrupted; nothing was written" in said
@@ -379,8 +379,8 @@ def test_an_interruption_leaves_nothing(monkeypatch, capsys, target, tmp_path):
 def test_demo_writes_a_report(monkeypatch, capsys, tmp_path):
     out = tmp_path / "demo"
     monkeypatch.setattr(
-        "thalweg.cli._app.MeasureSettings",
-        lambda **given: tw.MeasureSettings(**given, bottom=1, steps=4, surface=3, line=3, max_probes=10),
+        "thalweg.cli._app.SurveySettings",
+        lambda **given: tw.SurveySettings(**given, bottom=1, steps=4, surface=3, line=3, max_probes=10),
     )
     arguments = ["--samples", "60", "--epochs", "1", "--width", "0.02", "--top", "2", "--probes", "2"]
     code, printed, said = call(monkeypatch, capsys, "demo", "--out", str(out), *arguments)

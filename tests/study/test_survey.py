@@ -9,12 +9,12 @@ import thalweg as tw
 from tests.golden import g1, g2
 from tests.landscape.snapshot import unchanged
 
-SMALL = tw.MeasureSettings(top=3, bottom=9, tol=1e-9, bottom_tol=1e-9, rtol=0.1, max_probes=2000, surface=3, line=5)
+SMALL = tw.SurveySettings(top=3, bottom=9, tol=1e-9, bottom_tol=1e-9, rtol=0.1, max_probes=2000, surface=3, line=5)
 
 
 @pytest.fixture(scope="module")
 def found() -> tw.Measurement:
-    return tw.measure(g1(), SMALL, name="golden")
+    return tw.survey(g1(), SMALL, name="golden")
 
 
 def test_golden_numbers(found):
@@ -59,12 +59,12 @@ def test_the_result_travels(found):
 def test_the_model_is_untouched():
     landscape = g2()
     with unchanged(landscape.model):
-        tw.measure(landscape, SMALL)
+        tw.survey(landscape, SMALL)
 
 
 def test_same_seed_same_numbers():
-    first, again = (tw.measure(g2(), SMALL) for _ in range(2))
-    other = tw.measure(g2(), tw.MeasureSettings(**{**vars(SMALL), "seed": 1}))
+    first, again = (tw.survey(g2(), SMALL) for _ in range(2))
+    other = tw.survey(g2(), tw.SurveySettings(**{**vars(SMALL), "seed": 1}))
     assert first.trace.value == again.trace.value
     assert torch.equal(first.density.nodes, again.density.nodes)
     assert torch.equal(first.surface.loss, again.surface.loss)
@@ -73,7 +73,7 @@ def test_same_seed_same_numbers():
 
 def test_parts_can_be_left_out_and_test_data_added():
     landscape = g2()
-    found = tw.measure(landscape, tw.MeasureSettings(top=2, bottom=2, surface=0, line=0), test=landscape)
+    found = tw.survey(landscape, tw.SurveySettings(top=2, bottom=2, surface=0, line=0), test=landscape)
     assert found.surface is None
     assert found.line is None
     assert found.test.loss.value == found.train.loss.value
@@ -84,7 +84,7 @@ def test_a_landscape_without_curvature():
     """A loss that is linear in the parameters: no step, no line, nothing that divides by λ₁."""
     model = torch.nn.Linear(2, 1, bias=False).double()
     objective = tw.objectives.from_function(lambda m, x: m(x).mean(), len)
-    found = tw.measure(tw.Landscape(model, objective, [torch.ones(3, 2, dtype=torch.float64)]), SMALL)
+    found = tw.survey(tw.Landscape(model, objective, [torch.ones(3, 2, dtype=torch.float64)]), SMALL)
     assert found.step is None
     assert found.line is None
     assert found.stable_learning_rate is None
@@ -94,7 +94,7 @@ def test_a_landscape_without_curvature():
 
 
 def test_more_eigenvalues_than_parameters_are_cut_to_what_there_is():
-    assert len(tw.measure(g1(), tw.MeasureSettings(top=50, bottom=50, surface=0, line=0)).top.values) == 9
+    assert len(tw.survey(g1(), tw.SurveySettings(top=50, bottom=50, surface=0, line=0)).top.values) == 9
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_more_eigenvalues_than_parameters_are_cut_to_what_there_is():
 )
 def test_settings_are_checked(arguments, message):
     with pytest.raises(tw.errors.ArgumentError, match=message):
-        tw.MeasureSettings(**arguments)
+        tw.SurveySettings(**arguments)
 
 
 def test_outliers_are_counted_above_the_largest_gap():
@@ -154,10 +154,10 @@ def test_effective_rank_error_covers():
 
 
 def test_a_checkpoint_gives_the_same_measurement(found, tmp_path):
-    kept = tw.measure(g1(), SMALL, name="golden", checkpoint=tmp_path)
+    kept = tw.survey(g1(), SMALL, name="golden", checkpoint=tmp_path)
     products = len(list(tmp_path.iterdir()))
     assert products > 0
-    again = tw.measure(g1(), SMALL, name="golden", checkpoint=tmp_path)
+    again = tw.survey(g1(), SMALL, name="golden", checkpoint=tmp_path)
     assert len(list(tmp_path.iterdir())) == products
     for one, other in ((kept, found), (again, found)):
         assert torch.equal(one.top.values, other.top.values)

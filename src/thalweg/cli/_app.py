@@ -16,7 +16,7 @@ from thalweg.estimate import versions
 from thalweg.report import write_report
 from thalweg.report._store import to_json
 from thalweg.report._write import require_replaceable
-from thalweg.study import DemoSettings, Findings, MeasureSettings, demo, measure
+from thalweg.study import DemoSettings, Findings, SurveySettings, demo, survey
 
 app = typer.Typer(
     name="thalweg",
@@ -90,7 +90,7 @@ def run_demo(
         device=checked_device(device) or "cpu",
     )
     with notes():
-        findings = demo(settings, MeasureSettings(top=top, probes=probes, seed=seed), progress=True)
+        findings = demo(settings, SurveySettings(top=top, probes=probes, seed=seed), progress=True)
     _finish(findings, out, as_json)
 
 
@@ -110,13 +110,13 @@ def run_measure(
     place = checked_device(device)
     with notes():
         landscape = load_target(target, place)
-    settings = MeasureSettings(top=min(top, landscape.size), probes=probes, seed=seed)
+    settings = SurveySettings(top=min(top, landscape.size), probes=probes, seed=seed)
     if top > landscape.size and top != 20:
         raise ArgumentError(f"top: expected at most the number of parameters {landscape.size}, got {top}.")
     name = target.rpartition(":")[2]
     with notes():
         found = guarded(
-            lambda: measure(landscape, settings, name=name, checkpoint=checkpoint, progress=True),
+            lambda: survey(landscape, settings, name=name, checkpoint=checkpoint, progress=True),
             target,
             f"measuring {name}",
         )

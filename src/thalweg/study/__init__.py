@@ -1,7 +1,7 @@
 """Protocols: everything about one point, and a first study of several."""
 
 from thalweg.study._demo import DemoSettings, demo
-from thalweg.study._measure import MeasureSettings, measure
 from thalweg.study._results import Connection, Findings, Measurement
+from thalweg.study._survey import SurveySettings, survey
 
-__all__ = ["Connection", "DemoSettings", "Findings", "MeasureSettings", "Measurement", "demo", "measure"]
+__all__ = ["Connection", "DemoSettings", "Findings", "Measurement", "SurveySettings", "demo", "survey"]

@@ -15,8 +15,8 @@ from thalweg.models import simple_resnet, vanilla_cnn
 from thalweg.objectives import cross_entropy
 from thalweg.paths import barrier, linear_path
 from thalweg.progress import Progress, track
-from thalweg.study._measure import MeasureSettings, measure
 from thalweg.study._results import Connection, Findings, Measurement
+from thalweg.study._survey import SurveySettings, survey
 from thalweg.training import History, train
 
 
@@ -61,7 +61,7 @@ class DemoSettings:
 
 def demo(
     settings: DemoSettings | None = None,
-    measuring: MeasureSettings | None = None,
+    measuring: SurveySettings | None = None,
     *,
     progress: bool | Progress = False,
 ) -> Findings:
@@ -79,7 +79,7 @@ def demo(
         ThalwegError: If the data are not there, or as training and measuring do.
     """
     settings = DemoSettings() if settings is None else settings
-    measuring = MeasureSettings() if measuring is None else measuring
+    measuring = SurveySettings() if measuring is None else measuring
     started = time.perf_counter()
     data = load(settings.data, settings.data_root)
     if settings.samples is not None:
@@ -95,7 +95,7 @@ def demo(
                 landscape = _landscape(model, data, "train")
                 test = _landscape(model, data, "test")
                 measured.append(
-                    measure(landscape, _seeded(measuring, seed), name=name, test=test, history=history, progress=bar)
+                    survey(landscape, _seeded(measuring, seed), name=name, test=test, history=history, progress=bar)
                 )
                 if architecture == "SimpleResNet":
                     residual.append((name, landscape))
@@ -156,5 +156,5 @@ def _landscape(model: nn.Module, data: Dataset, split: str) -> Landscape:
     return Landscape(model, cross_entropy(), data.batches("train" if split == "train" else "test", 1000))
 
 
-def _seeded(measuring: MeasureSettings, seed: int) -> MeasureSettings:
+def _seeded(measuring: SurveySettings, seed: int) -> SurveySettings:
     return replace(measuring, seed=seed)

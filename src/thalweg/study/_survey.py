@@ -33,8 +33,8 @@ from thalweg.training import History
 
 
 @dataclass(frozen=True)
-class MeasureSettings:
-    """What :func:`measure` computes, and how carefully.
+class SurveySettings:
+    """What :func:`survey` computes, and how carefully.
 
     Attributes:
         top: Largest eigenvalues.
@@ -72,9 +72,9 @@ class MeasureSettings:
             raise ArgumentError(f"seed: expected a number from 0 to 2^63 - 1, got {self.seed}.")
 
 
-def measure(
+def survey(
     landscape: Landscape,
-    settings: MeasureSettings | None = None,
+    settings: SurveySettings | None = None,
     *,
     name: str = "model",
     test: Landscape | None = None,
@@ -108,11 +108,11 @@ def measure(
         >>> import thalweg as tw
         >>> data = tw.data.gaussian(4, 64, 2, noise=0.0, separation=3.0)
         >>> landscape = tw.Landscape(tw.models.mlp((4, 8, 2)), tw.objectives.cross_entropy(), data.batches("train"))
-        >>> found = measure(landscape, MeasureSettings(top=3, bottom=2, surface=3, line=5))
+        >>> found = survey(landscape, SurveySettings(top=3, bottom=2, surface=3, line=5))
         >>> found.size, len(found.top.values)
         (58, 3)
     """
-    settings = MeasureSettings() if settings is None else settings
+    settings = SurveySettings() if settings is None else settings
     started, generator = time.perf_counter(), torch.Generator().manual_seed(settings.seed)
     # Named, so that the same seed gives the same bits: "auto" chooses by the clock.
     operator = hessian(landscape, engine="double-backward")
@@ -196,7 +196,7 @@ def _line(
     operator: Curvature,
     top: Eigenpairs,
     train: Evaluation,
-    settings: MeasureSettings,
+    settings: SurveySettings,
     bar: Progress,
 ) -> Line | None:
     """Scan far enough along the leading eigenvector for the quadratic model to rise by the loss itself."""
