@@ -64,7 +64,11 @@ def follow(
 
 
 def cosine(steps: int) -> Schedule:
-    """Return a schedule that falls from 1 to almost 0 in half a wave."""
+    """Return a schedule that falls from 1 to almost 0 in half a wave.
+
+    Args:
+        steps: Over how many steps.
+    """
     return lambda step: 0.5 * (1 + math.cos(math.pi * step / steps))
 
 

@@ -13,6 +13,9 @@ from thalweg.measures._edge import BulkEdge
 from thalweg.measures._effective_rank import effective_rank
 from thalweg.measures._gradient_norm import gradient_norm
 from thalweg.measures._matrix_spectra import matrix_spectra
+from thalweg.measures._measure import measure, measure_cost
+from thalweg.measures._measure_results import Measures, Quantity
+from thalweg.measures._measure_settings import MeasureSettings
 from thalweg.measures._negative_curvature import negative_curvature
 from thalweg.measures._outliers import outlier_count
 from thalweg.measures._predicted_decrease import predicted_decrease
@@ -39,7 +42,10 @@ __all__ = [
     "DataErrors",
     "ErrorLaw",
     "MatrixSpectra",
+    "MeasureSettings",
+    "Measures",
     "NegativeCurvature",
+    "Quantity",
     "Sharpness",
     "SpectralWidth",
     "Spectrum",
@@ -55,6 +61,8 @@ __all__ = [
     "effective_rank",
     "gradient_norm",
     "matrix_spectra",
+    "measure",
+    "measure_cost",
     "negative_curvature",
     "outlier_count",
     "predicted_decrease",

@@ -1,0 +1,116 @@
+"""The quantities that are measured together: each a function of what they share, with its rows."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from thalweg.estimate import Estimate
+from thalweg.measures._anisotropy import anisotropy
+from thalweg.measures._measure_results import Quantity
+from thalweg.measures._shared import Need, Shared
+from thalweg.measures._sharpness import sharpness
+
+Rows = list[Quantity]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """How rows come about, and from what."""
+
+    rows: Callable[[Shared], Rows]
+    needs: tuple[Need, ...]
+
+
+def exact(name: str, value: float | None, note: str = "") -> Quantity:
+    """Return a row without an error, or without a value."""
+    return Quantity(name, value, None if value is None else 0.0, value, value, "exact", note)
+
+
+def estimated(name: str, estimate: Estimate | None, absent: str = "") -> Quantity:
+    """Return a row with a standard error and its interval."""
+    if estimate is None:
+        return Quantity(name, None, None, None, None, "estimate", absent)
+    low, high = estimate.interval() or (None, None)
+    note = "not converged" if estimate.converged is False else ""
+    return Quantity(name, estimate.value, estimate.standard_error, low, high, "estimate", note)
+
+
+def bounded(name: str, value: float, residual: float, *, converged: bool) -> Quantity:
+    """Return a row of an eigenvalue, which has another one within the residual."""
+    note = "" if converged else "not converged"
+    return Quantity(name, value, None, value - residual, value + residual, "bounds", note)
+
+
+def loss(shared: Shared) -> Rows:
+    """L(θ)."""
+    return [exact("loss", shared.slope[0])]
+
+
+def gradient_norm(shared: Shared) -> Rows:
+    """‖∇L‖."""
+    return [exact("gradient norm", shared.landscape.space.norm(shared.slope[1]))]
+
+
+def eigenvalues(shared: Shared) -> Rows:
+    """Both ends of the spectrum, and what is made of them."""
+    found = shared.spectrum
+    ends = {"largest eigenvalue": found.top, "smallest eigenvalue": found.bottom}
+    rows = [
+        bounded(name, float(pairs.values[0]), float(pairs.residuals[0]), converged=bool(pairs.converged[0]))
+        for name, pairs in ends.items()
+    ]
+    width = found.width
+    rows.append(Quantity("spectral width", width.value, None, width.value, width.value + width.slack, "bounds"))
+    rows.append(exact("condition number", found.conditioning.magnitude, "λ_max / max(|λ_min|, ε)"))
+    gap = "no gap" if found.outliers is None else "above the widest gap"
+    return [*rows, exact("outliers", None if found.outliers is None else float(found.outliers), gap)]
+
+
+def trace(shared: Shared) -> Rows:
+    """The trace of H."""
+    return [estimated("trace", shared.spectrum.trace)]
+
+
+def sums(shared: Shared) -> Rows:
+    """What else is summed over the eigenvalues."""
+    found = shared.spectrum
+    return [
+        estimated("squared Frobenius norm", found.frobenius),
+        estimated("log-determinant of |H| + ε", found.logdet_absolute),
+        estimated("negative mass", found.negative_mass),
+        estimated("index", found.index),
+        estimated("nullity", found.nullity),
+        estimated("participation ratio", found.participation_ratio, "the trace may be zero"),
+        estimated("stable rank", found.stable_rank, "no positive eigenvalue"),
+        estimated("effective dimension", found.effective_dimension),
+        estimated("entropy rank", found.entropy_rank, "the matrix is zero"),
+    ]
+
+
+def gradient_share(shared: Shared) -> Rows:
+    """LAS_k: the gradient's energy in the leading eigenvectors."""
+    pairs = shared.spectrum.top
+    shares = anisotropy(shared.slope[1], pairs).shares
+    wanted = sorted({1, len(pairs.values)})
+    absent = "undefined at a critical point"
+    return [
+        exact(f"LAS_{k}", None if shares is None else float(shares[k - 1]), absent if shares is None else "")
+        for k in wanted
+    ]
+
+
+def one_step_sharpness(shared: Shared) -> Rows:
+    """S_ρ by one step along the gradient that there is."""
+    found = sharpness(shared.landscape, shared.settings.rho)
+    shared.spend(found.cost.gradients, found.cost.losses)
+    return [Quantity(f"sharpness at {found.rho:g}", found.value, None, found.value, None, "lower bound", "one step")]
+
+
+QUANTITIES: dict[str, Measured] = {
+    "loss": Measured(loss, ("slope",)),
+    "gradient_norm": Measured(gradient_norm, ("slope",)),
+    "eigenvalues": Measured(eigenvalues, ("spectrum",)),
+    "trace": Measured(trace, ("spectrum",)),
+    "sums": Measured(sums, ("spectrum",)),
+    "anisotropy": Measured(gradient_share, ("slope", "spectrum")),
+    "sharpness": Measured(one_step_sharpness, ("slope", "loss")),
+}

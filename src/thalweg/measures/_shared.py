@@ -1,0 +1,120 @@
+"""What several quantities of one landscape need, computed once, when the first of them asks."""
+
+import time
+import warnings
+from collections.abc import Callable
+from functools import cached_property
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from thalweg.errors import ConvergenceWarning
+from thalweg.estimate import Cost
+from thalweg.krylov import Eigenpairs, eigenpairs
+from thalweg.landscape import Landscape
+from thalweg.measures._measure_settings import MeasureSettings
+from thalweg.measures._spectrum import Spectrum, spectrum
+from thalweg.operators import Curvature, gradient_covariance, hessian
+from thalweg.progress import Progress
+
+Need = Literal["slope", "loss", "spectrum", "noise"]
+
+# Products until an eigenvalue of the upper and of the lower end has converged, as trained classifiers take them.
+_A_TOP, _A_BOTTOM = 4, 20
+
+
+class Shared:
+    """One gradient, one Krylov space, one set of passes over single items.
+
+    Args:
+        landscape: Where.
+        settings: How carefully.
+        bar: Told of products.
+
+    """
+
+    def __init__(self, landscape: Landscape, settings: MeasureSettings, bar: Progress) -> None:
+        self.landscape, self.settings = landscape, settings
+        self.generator = torch.Generator().manual_seed(settings.seed)
+        self._other = Cost()
+        self._bar = bar
+
+    @property
+    def spent(self) -> Cost:
+        """What has been spent so far, without its seconds."""
+        made = [part.matvecs for name in ("hessian", "covariance") if (part := vars(self).get(name)) is not None]
+        return self._other + Cost(matvecs=sum(made))
+
+    def spend(self, gradients: int = 0, losses: int = 0) -> None:
+        """Count passes over the data that are no products."""
+        self._other += Cost(gradients=gradients, losses=losses)
+
+    def has(self, name: str) -> bool:
+        """Whether somebody has asked for it."""
+        return name in vars(self)
+
+    def expected(self, need: Need) -> Cost:
+        """Return about what a need will take; one of each kind is made to be timed."""
+        settings, size = self.settings, self.landscape.size
+        if need == "loss":
+            return Cost(losses=1, seconds=_seconds(self.landscape.loss))
+        if need == "slope":
+            return Cost(gradients=1, seconds=_seconds(lambda: self.slope))
+        if need == "spectrum":
+            ends = _A_TOP * min(settings.top, size) + _A_BOTTOM * min(settings.bottom, size)
+            count = min(ends, size) + settings.probes * min(settings.steps, size)
+            return self._of_products(self.hessian, count)
+        return self._of_products(self.covariance, min(_A_TOP * settings.noise, size))
+
+    def _of_products(self, matrix: Curvature, count: int) -> Cost:
+        vector = self.landscape.space.randn()
+        return Cost(matvecs=count, seconds=count * _seconds(lambda: matrix @ vector))
+
+    @cached_property
+    def hessian(self) -> Curvature:
+        """H, by the engine that gives the same bits for the same seed."""
+        return hessian(self.landscape, engine="double-backward")
+
+    @cached_property
+    def covariance(self) -> Curvature:
+        """Σ."""
+        return gradient_covariance(self.landscape)
+
+    @cached_property
+    def slope(self) -> tuple[float, Float[Tensor, " p"]]:
+        """Loss and gradient."""
+        self.spend(gradients=1)
+        return self.landscape.loss_and_gradient()
+
+    @cached_property
+    def spectrum(self) -> Spectrum:
+        """Both ends, and all sums over eigenvalues."""
+        settings, size = self.settings, self.landscape.size
+        with warnings.catch_warnings():
+            # Rows say what has not converged.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            return spectrum(
+                self.hessian,
+                top=min(settings.top, size),
+                bottom=min(settings.bottom, size),
+                probes=settings.probes,
+                steps=settings.steps,
+                rtol=settings.rtol,
+                tol=settings.tol,
+                generator=self.generator,
+                progress=self._bar,
+            )
+
+    @cached_property
+    def noise(self) -> Eigenpairs:
+        """The leading eigenpairs of Σ."""
+        count = min(self.settings.noise, self.landscape.size)
+        return eigenpairs(self.covariance, count, tol=self.settings.tol, generator=self.generator, progress=self._bar)
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started

@@ -1,0 +1,98 @@
+"""Quantities measured together: the same numbers as one by one, with less work, and a plan beforehand."""
+
+import math
+
+import pytest
+import torch
+
+import thalweg as tw
+from tests.golden import g1, g2
+from tests.unchecked import unchecked
+from thalweg.errors import ArgumentError
+from thalweg.measures._quantities import QUANTITIES
+
+SMALL = tw.MeasureSettings(top=3, bottom=2, probes=4, steps=9, noise=2)
+
+
+def test_golden_numbers():
+    found = tw.measure(g1(), settings=SMALL)
+    assert found["loss"].value == pytest.approx(0.195783175766876, rel=1e-10)
+    assert found["gradient norm"].value == pytest.approx(0.2740314130480007, rel=1e-10)
+    assert found["largest eigenvalue"].value == pytest.approx(2.69247713777789, rel=1e-6)
+    assert found["smallest eigenvalue"].value == pytest.approx(-0.248545330009527, rel=1e-6)
+    assert found["LAS_1"].value == pytest.approx(0.053219722662857, rel=1e-4)
+    assert found["LAS_3"].value == pytest.approx(0.335259318827456, rel=1e-4)
+    assert found["sharpness at 0.05"].value == pytest.approx(0.0143180843083978, rel=1e-9)
+    for name, truth in {"trace": 3.8718508986352, "squared Frobenius norm": 8.39983556040}.items():
+        row = found[name]
+        assert row.low <= truth <= row.high
+
+
+def test_any_subset_is_what_it_is_alone_and_takes_no_more():
+    whole = tw.measure(g2(), settings=SMALL)
+    for name in QUANTITIES:
+        alone = tw.measure(g2(), name, settings=SMALL)
+        assert set(alone.names) <= set(whole.names)
+        assert alone.cost.matvecs <= whole.cost.matvecs
+        for row in alone.rows:
+            assert row.kind == whole[row.name].kind
+
+
+def test_one_gradient_serves_all():
+    found = tw.measure(g1(), ["loss", "gradient_norm", "anisotropy", "sharpness"], settings=SMALL)
+    assert (found.cost.gradients, found.cost.losses) == (1, 1)
+
+
+def test_what_is_not_asked_for_is_not_computed():
+    found = tw.measure(g1(), "gradient_norm")
+    assert found.spectrum is None
+    assert (found.cost.matvecs, found.cost.gradients) == (0, 1)
+    assert found.planned.matvecs == 0
+
+
+def test_the_plan_says_what_it_takes():
+    planned = tw.measure_cost(g2(), settings=SMALL)
+    found = tw.measure(g2(), settings=SMALL)
+    assert found.planned.matvecs == planned.matvecs
+    assert planned.gradients == found.cost.gradients
+    assert found.cost.matvecs / 3 <= planned.matvecs <= 3 * found.cost.matvecs
+
+
+def test_a_critical_point_has_no_direction_and_says_so():
+    model = torch.nn.Linear(2, 1, bias=False).double()
+    torch.nn.init.zeros_(model.weight)
+    data = [(torch.eye(2).double(), torch.zeros(2, 1).double())]
+    found = tw.measure(tw.Landscape(model, tw.objectives.squared_error(), data), ["anisotropy", "sharpness"])
+    assert found["LAS_1"].value is None
+    assert "undefined at a critical point" in str(found["LAS_1"])
+    assert found["sharpness at 0.05"].value == 0
+
+
+def test_a_tidy_table_and_through_json():
+    found = tw.measure(g1(), ["trace", "eigenvalues"], settings=SMALL)
+    columns = found.columns()
+    assert columns["name"] == list(found.names)
+    assert {len(column) for column in columns.values()} == {len(found.rows)}
+    again = tw.measures.Measures.from_dict(found.to_dict())
+    assert again.rows == found.rows
+    assert str(again) == str(found)
+    assert "trace" in str(found)
+    assert not any(row.value is not None and math.isnan(row.value) for row in found.rows)
+
+
+def test_the_same_bits_for_the_same_seed():
+    first, again = (tw.measure(g2(), settings=SMALL) for _ in range(2))
+    other = tw.measure(g2(), settings=tw.MeasureSettings(**{**vars(SMALL), "seed": 1}))
+    assert first.rows == again.rows
+    assert first["trace"].value != other["trace"].value
+
+
+def test_bad_arguments_are_named():
+    with unchecked(), pytest.raises(ArgumentError, match=r"which: expected names of 'loss', .*, got 'sharp'\."):
+        tw.measure(g1(), ["sharp"])
+    with pytest.raises(ArgumentError, match="which: expected at least one name, got none"):
+        tw.measure(g1(), [])
+    with pytest.raises(ArgumentError, match="probes: expected at least 2, got 1"):
+        tw.MeasureSettings(probes=1)
+    with pytest.raises(ArgumentError, match="name: expected one of 'loss', got 'trace'"):
+        tw.measure(g1(), "loss")["trace"]
