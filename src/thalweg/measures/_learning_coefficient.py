@@ -149,8 +149,9 @@ def _result(
 ) -> LearningCoefficient:
     rises = torch.stack([chain.rises for chain in made])
     distances = torch.tensor([chain.distance for chain in made], dtype=torch.float64)
-    lambdas, effective = moves.heat * rises.mean(dim=1), torch.tensor(
-        [effective_draws(row) for row in rises], dtype=torch.float64
+    lambdas, effective = (
+        moves.heat * rises.mean(dim=1),
+        torch.tensor([effective_draws(row) for row in rises], dtype=torch.float64),
     )
     noise = moves.heat * rises.std(dim=1) / effective.clamp(min=1).sqrt()
     # Of the spring alone, γ‖w − w*‖² is chi-squared.
@@ -198,8 +199,8 @@ def _amiss(found: LearningCoefficient) -> list[str]:
     if found.hot:
         reasons.append(
             f"{_named(found.hot)} of {count} are too hot: λ̂ is up to {float(found.chains.max()):.4g}, and P/2 = "
-            f"{found.size / 2:g} is the most that a minimum has. Take a smaller step_size, or larger minibatches, whose "
-            "noise heats."
+            f"{found.size / 2:g} is the most that a minimum has. Take a smaller step_size, or larger minibatches, "
+            "whose noise heats."
         )
     if found.value < 0:
         reasons.append(

@@ -41,7 +41,7 @@ def effective_draws(chain: Float[Tensor, " draws"]) -> float:
     negative = np.flatnonzero(pairs <= 0)
     pairs = np.minimum.accumulate(pairs[: negative[0]] if len(negative) else pairs)
     time = max(2 * float(pairs.sum()) - 1, 1 / np.log10(max(count, 10)))
-    return count / time
+    return float(count / time)
 
 
 def _scores(values: NDArray[np.float64]) -> NDArray[np.float64]:
