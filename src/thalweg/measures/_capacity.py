@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -16,7 +15,7 @@ from thalweg.measures._capacity_results import Capacity, CapacityMeasure, LayerN
 from thalweg.measures._fisher_rao import fisher_rao_norm
 from thalweg.measures._margins import margins
 from thalweg.measures._path_norm import path_norm, require_eval
-from thalweg.measures._weights import Weight, Weights, spectral_norm, weights_of
+from thalweg.measures._weights import Weight, Weights, frobenius_norm, row_sum, spectral_norm, weights_of
 from thalweg.operators._require import require_landscape
 
 _OF_START = ("init_over_spec", "spectral_complexity_init", "spec_init_main")
@@ -198,11 +197,11 @@ def _norms_of(layer: Weight, start: Weight | None) -> LayerNorms:
         rows=rows,
         columns=columns,
         spectral=spectral_norm(layer.matrix),
-        frobenius=float(torch.linalg.vector_norm(layer.matrix)),
-        row_sum=float(torch.linalg.vector_norm(layer.matrix, dim=1).sum()),
+        frobenius=frobenius_norm(layer.matrix),
+        row_sum=row_sum(layer.matrix),
         spectral_distance=None if moved is None else spectral_norm(moved),
-        frobenius_distance=None if moved is None else float(torch.linalg.vector_norm(moved)),
-        row_sum_distance=None if moved is None else float(torch.linalg.vector_norm(moved, dim=1).sum()),
+        frobenius_distance=None if moved is None else frobenius_norm(moved),
+        row_sum_distance=None if moved is None else row_sum(moved),
         norm=layer.norm,
     )
 

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -28,7 +28,7 @@ def log_determinant_flatness(
     epsilon: float,
     *,
     k: int | None = None,
-    subspace: Float[Tensor, "p m"] | None = None,
+    subspace: Float[Tensor, "p m"] | Float[Tensor, " p"] | None = None,
     matrix: Matrix = hessian,
     absolute: bool = False,
     known: int = 20,
@@ -64,7 +64,7 @@ def log_determinant_flatness(
         landscape: Where.
         epsilon: ε ≥ 0, in units of the eigenvalues. There is no default that suits two points at once.
         k: Leading eigenvectors to span the subspace with: the largest eigenvalues, or magnitudes with ``absolute``.
-        subspace: Orthonormal columns Q, (P, m).
+        subspace: Orthonormal columns Q, (P, m), or one unit vector.
         matrix: Makes the operator on a landscape, such as ``tw.ggn``, whose log-determinant exists everywhere.
         absolute: Whether magnitudes count.
         known: Eigenpairs of both ends that count exactly on the whole space; P of them make it exact.
@@ -99,84 +99,80 @@ def log_determinant_flatness(
     require_symmetric(operator)
     name = getattr(getattr(matrix, "func", matrix), "__name__", "matrix")
     source = torch.Generator().manual_seed(0) if generator is None else generator
+    damped = _Damped(float(epsilon), absolute, landscape.precision)
     with track(None, "log-determinant", progress) as bar:
+        slack: float | None = 0.0
         if subspace is not None:
-            where, dimension = "given", subspace.shape[1] if subspace.ndim == 2 else 1
-            values = torch.linalg.eigvalsh(dense(projected(operator, subspace)).double()).cpu()
-            found, slack = _exact(values, epsilon, absolute=absolute), 0.0
-            found = replace(found, cost=Cost(matvecs=dimension))
+            where, inside = "given", dense(projected(operator, subspace))
+            dimension, values = len(inside), torch.linalg.eigvalsh(inside.double()).cpu()
+            found = replace(damped.logarithm(values, float(values.abs().max())), cost=Cost(matvecs=dimension))
         elif k is not None:
             where, dimension = "top", k
             pairs = eigenpairs(operator, k, "LM" if absolute else "LA", tol=tol, generator=source, progress=bar)
-            found, slack = _of_pairs(pairs, epsilon, absolute=absolute)
+            found, slack = damped.of_pairs(pairs)
         else:
             where, dimension = "all", operator.space.size
-            found, slack = _whole(
-                operator, epsilon, min(known, dimension), probes, steps, tol, source, bar, absolute=absolute
-            )
+            # Both ends: a negative eigenvalue that the probes miss would have no logarithm.
+            pairs = eigenpairs(operator, min(known, dimension), "BE", tol=tol, generator=source, progress=bar)
+            found, slack = damped.of_pairs(pairs)
+            if known < dimension:
+                rest = logdet(
+                    operator,
+                    damping=damped.epsilon,
+                    absolute=absolute,
+                    probes=probes,
+                    steps=min(steps, dimension),
+                    known=pairs,
+                    generator=source,
+                    progress=bar,
+                )
+                settled = bool(found.converged) and rest.converged is not False
+                found = replace(rest, cost=rest.cost + pairs.cost, converged=settled)
     cost = replace(found.cost, seconds=time.perf_counter() - started)
     found = replace(found, cost=cost, provenance=landscape.provenance(getattr(operator.provenance, "engine", None)))
-    return LogDeterminantFlatness(found, slack, float(epsilon), dimension, where, absolute, name)
+    return LogDeterminantFlatness(found, slack, damped.epsilon, dimension, where, absolute, name)
 
 
-def _whole(
-    operator: Operator,
-    epsilon: float,
-    known: int,
-    probes: int,
-    steps: int,
-    tol: float,
-    source: torch.Generator,
-    bar: Progress,
-    *,
-    absolute: bool,
-) -> tuple[Estimate, float]:
-    # Both ends: a negative eigenvalue that the probes miss would make the logarithm of nothing.
-    pairs = eigenpairs(operator, known, "BE", tol=tol, generator=source, progress=bar)
-    exact, slack = _of_pairs(pairs, epsilon, absolute=absolute)
-    if known == operator.space.size:
-        return exact, slack
-    found = logdet(
-        operator,
-        damping=epsilon,
-        absolute=absolute,
-        probes=probes,
-        steps=min(steps, operator.space.size),
-        known=pairs,
-        generator=source,
-        progress=bar,
-    )
-    return replace(found, cost=found.cost + pairs.cost), slack
+@dataclass(frozen=True)
+class _Damped:
+    """The logarithm of λ + ε, or of |λ| + ε, where it is more than the logarithm of rounding."""
 
+    epsilon: float
+    absolute: bool
+    precision: float
 
-def _of_pairs(pairs: Eigenpairs, epsilon: float, *, absolute: bool) -> tuple[Estimate, float]:
-    found = _exact(pairs.values, epsilon, absolute=absolute)
-    shifted = _shifted(pairs.values, epsilon, absolute=absolute)
-    # ln(x ± r) lies within −ln(1 − r/x) of ln x; where a residual reaches zero there is no bound.
-    share = (pairs.residuals / shifted).clamp(max=1.0)
-    slack = float(-torch.log1p(-share).sum()) if bool((share < 1).all()) else math.inf
-    return replace(found, converged=bool(pairs.converged.all()), cost=pairs.cost), slack
+    def shifted(self, values: Tensor) -> Tensor:
+        """Return what is taken the logarithm of."""
+        return (values.abs() if self.absolute else values) + self.epsilon
 
+    def of_pairs(self, pairs: Eigenpairs) -> tuple[Estimate, float | None]:
+        """Return the sum over eigenpairs, and how far their residuals may move it."""
+        found = self.logarithm(pairs.values, pairs.scale)
+        # ln(x ± r) lies within −ln(1 − r/x) of ln x; where a residual reaches zero there is no bound.
+        share = pairs.residuals / self.shifted(pairs.values)
+        slack = float(-torch.log1p(-share).sum()) if bool((share < 1).all()) else None
+        return replace(found, converged=bool(pairs.converged.all()), cost=pairs.cost), slack
 
-def _exact(values: Tensor, epsilon: float, *, absolute: bool) -> Estimate:
-    shifted = _shifted(values, epsilon, absolute=absolute)
-    worst = int(shifted.argmin())
-    if not float(shifted[worst]) > 0:
-        least = float(values.min())
-        advice = (
-            "Take epsilon > 0."
-            if absolute
-            else f"Take epsilon above {max(0.0, -least):.3g}, absolute=True for the magnitudes, or matrix=tw.ggn."
-        )
-        raise ArgumentError(
-            "epsilon: expected enough damping for a positive definite matrix on the subspace, got "
-            f"{epsilon:g} with the eigenvalue {float(values[worst]):.6g}. {advice}"
-        )
-    return Estimate(float(shifted.log().sum()), standard_error=0.0)
+    def logarithm(self, values: Tensor, scale: float) -> Estimate:
+        """Return the sum of logarithms of eigenvalues of a matrix of norm ``scale``.
 
-
-def _shifted(values: Tensor, epsilon: float, *, absolute: bool) -> Tensor:
-    return (values.abs() if absolute else values) + epsilon
+        Raises:
+            ArgumentError: If one of them is not above zero by more than rounding.
+        """
+        shifted = self.shifted(values)
+        worst = int(shifted.argmin())
+        if not float(shifted[worst]) > self.precision * scale:
+            advice = (
+                "Take a larger epsilon."
+                if self.absolute
+                else f"Take epsilon above {max(self.precision * scale, -float(values.min())):.3g}, absolute=True for "
+                "the magnitudes, or matrix=tw.ggn."
+            )
+            raise ArgumentError(
+                "epsilon: expected enough damping for a matrix that is positive definite on the subspace beyond "
+                f"rounding, got {self.epsilon:g} with the eigenvalue {float(values[worst]):.6g}. {advice}"
+            )
+        return Estimate(float(shifted.log().sum()), standard_error=0.0)
 
 
 def _check_arguments(

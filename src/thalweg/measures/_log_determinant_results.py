@@ -12,7 +12,8 @@ class LogDeterminantFlatness(Record):
 
     Attributes:
         estimate: The sum of logarithms, with the standard error of the probes; 0 where all was computed exactly.
-        slack: How far the residuals of the eigenpairs that count exactly may move it. A bound, not a standard error.
+        slack: How far the residuals of the eigenpairs that count exactly may move it. A bound, not a standard error;
+            ``None`` where a residual reaches zero.
         epsilon: ε, in units of the eigenvalues.
         dimension: Directions d that it is a sum over.
         subspace: "all", "top", or "given".
@@ -21,7 +22,7 @@ class LogDeterminantFlatness(Record):
     """
 
     estimate: Estimate
-    slack: float
+    slack: float | None
     epsilon: float
     dimension: int
     subspace: str

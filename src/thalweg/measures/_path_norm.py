@@ -32,7 +32,7 @@ _ACTIVATIONS = frozenset(
     {"relu", "relu_", "relu6", "leaky_relu", "leaky_relu_", "elu", "elu_", "celu", "tanh", "tanh_", "hardtanh", "gelu"}
     | {"silu", "mish", "softsign", "dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout"}
 )
-# Sums, averages, maxima and rearrangements: no parameters, and nothing negative comes out of nothing negative.
+# Sums, averages, maxima, rearrangements and zeros: no parameters, and nothing negative comes out of nothing negative.
 _PASSED = frozenset(
     {"add", "add_", "__add__", "__radd__", "__iadd__", "sum", "mean", "amax", "max_pool1d", "max_pool2d", "max_pool3d"}
     | {"avg_pool1d", "avg_pool2d", "avg_pool3d", "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d"}
@@ -49,7 +49,8 @@ _PASSED = frozenset(
         "unflatten",
         "contiguous",
     }
-    | {"cat", "concat", "stack", "split", "chunk", "narrow", "pad", "clone", "expand", "__getitem__", "to", "double"}
+    | {"cat", "concat", "stack", "split", "chunk", "narrow", "pad", "clone", "expand", "__getitem__", "to"}
+    | {"zeros", "zeros_like", "new_zeros"}
 )
 _PRODUCTS = frozenset({"mul", "mul_", "__mul__", "__rmul__", "__imul__", "multiply"})
 

@@ -93,10 +93,24 @@ def _owned(name: str, module: nn.Module, names: dict[int, str]) -> set[str]:
 
 def spectral_norm(matrix: Tensor) -> float:
     """Return ‖W‖₂, from the smaller one of WWᵀ and WᵀW."""
-    # Of a matrix scaled to 1, so that squares neither overflow nor vanish.
-    largest = float(matrix.abs().max())
-    if largest == 0:
-        return 0.0
-    scaled = matrix / largest
+    largest, scaled = _scaled(matrix)
     gram = scaled @ scaled.mT if scaled.shape[0] <= scaled.shape[1] else scaled.mT @ scaled
-    return largest * math.sqrt(float(torch.linalg.eigvalsh(gram)[-1]))
+    return largest * math.sqrt(max(0.0, float(torch.linalg.eigvalsh(gram)[-1])))
+
+
+def frobenius_norm(matrix: Tensor) -> float:
+    """Return ‖W‖_F."""
+    largest, scaled = _scaled(matrix)
+    return largest * float(torch.linalg.vector_norm(scaled))
+
+
+def row_sum(matrix: Tensor) -> float:
+    """Return ‖Wᵀ‖_{2,1}, the sum of the lengths of rows."""
+    largest, scaled = _scaled(matrix)
+    return largest * float(torch.linalg.vector_norm(scaled, dim=1).sum())
+
+
+def _scaled(matrix: Tensor) -> tuple[float, Tensor]:
+    """Take the largest entry out, so that squares neither overflow nor vanish."""
+    largest = float(matrix.abs().max())
+    return (largest, matrix / largest) if largest > 0 else (0.0, matrix)
