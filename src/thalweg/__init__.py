@@ -1,10 +1,26 @@
 """The geometry of a neural network's loss landscape: measured, held against theory, and put to work."""
 
-from thalweg import data, errors, figures, models, objectives, report, study, training
+from thalweg import (
+    data,
+    errors,
+    figures,
+    models,
+    objectives,
+    report,
+    study,
+    training,
+)
 from thalweg._version import __version__
 from thalweg.errors import ThalwegError
-from thalweg.estimate import Cost, Estimate, Provenance
-from thalweg.figures import draw, plot
+from thalweg.estimate import (
+    Cost,
+    Estimate,
+    Provenance,
+)
+from thalweg.figures import (
+    draw,
+    plot,
+)
 from thalweg.krylov import (
     Budget,
     Checkpointed,
@@ -25,19 +41,29 @@ from thalweg.krylov import (
     spectral_moment,
     trace,
 )
-from thalweg.landscape import Evaluation, Landscape
+from thalweg.landscape import (
+    Evaluation,
+    Landscape,
+)
 from thalweg.measures import (
     Anisotropy,
     BlockSpectra,
     BlockStructure,
     BulkEdge,
+    Capacity,
+    CapacityMeasure,
     Conditioning,
     DataErrors,
     ErrorLaw,
+    LayerNorms,
+    LearningCoefficient,
+    LogDeterminantFlatness,
+    Margins,
     MatrixSpectra,
     Measures,
     MeasureSettings,
     NegativeCurvature,
+    NoiseTolerance,
     Quantity,
     Sharpness,
     SpectralWidth,
@@ -47,17 +73,24 @@ from thalweg.measures import (
     anisotropy,
     block_spectra,
     block_structure,
+    capacity,
     condition_numbers,
     cross_fitted,
     data_errors,
     directional_sharpness,
     effective_rank,
+    fisher_rao_norm,
     gradient_norm,
+    local_learning_coefficient,
+    log_determinant_flatness,
+    margins,
     matrix_spectra,
     measure,
     measure_cost,
     negative_curvature,
+    noise_tolerance,
     outlier_count,
+    path_norm,
     predicted_decrease,
     sharpness,
     size_advice,
@@ -91,10 +124,25 @@ from thalweg.operators import (
     shifted,
     verify,
 )
-from thalweg.paths import Barrier, PathScan, barrier, linear_path
+from thalweg.paths import (
+    Barrier,
+    PathScan,
+    barrier,
+    linear_path,
+)
 from thalweg.progress import Progress
-from thalweg.report import read_results, write_report
-from thalweg.study import Findings, Measurement, SurveySettings, survey
+from thalweg.report import (
+    read_results,
+    write_report,
+)
+from thalweg.study import (
+    Findings,
+    Measurement,
+    MeasureSettings,
+    SurveySettings,
+    measure,
+    survey,
+)
 from thalweg.surfaces import (
     Directions,
     Line,
@@ -105,7 +153,10 @@ from thalweg.surfaces import (
     plane_scan,
     random_directions,
 )
-from thalweg.training import History, train
+from thalweg.training import (
+    History,
+    train,
+)
 from thalweg.vectors import VectorSpace
 
 __all__ = [
@@ -115,6 +166,8 @@ __all__ = [
     "BlockStructure",
     "Budget",
     "BulkEdge",
+    "Capacity",
+    "CapacityMeasure",
     "Checkpointed",
     "Composite",
     "Conditioning",
@@ -136,13 +189,18 @@ __all__ = [
     "KroneckerInverse",
     "KrylovMemory",
     "Landscape",
+    "LayerNorms",
+    "LearningCoefficient",
     "Line",
+    "LogDeterminantFlatness",
+    "Margins",
     "MatrixSpectra",
     "MeasureSettings",
     "Measurement",
     "Measures",
     "MemoryPlan",
     "NegativeCurvature",
+    "NoiseTolerance",
     "Operator",
     "PathScan",
     "Progress",
@@ -165,6 +223,7 @@ __all__ = [
     "block",
     "block_spectra",
     "block_structure",
+    "capacity",
     "checkpointed",
     "condition_numbers",
     "cross_fitted",
@@ -183,6 +242,7 @@ __all__ = [
     "errors",
     "figures",
     "fisher",
+    "fisher_rao_norm",
     "function_trace",
     "ggn",
     "gradient_covariance",
@@ -195,14 +255,19 @@ __all__ = [
     "line_scan",
     "linear_path",
     "lobpcg",
+    "local_learning_coefficient",
+    "log_determinant_flatness",
     "logdet",
+    "margins",
     "matrix_spectra",
     "measure",
     "measure_cost",
     "models",
     "negative_curvature",
+    "noise_tolerance",
     "objectives",
     "outlier_count",
+    "path_norm",
     "plane_scan",
     "plot",
     "power_iteration",

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from thalweg.errors import ArgumentError, DataError
 from thalweg.landscape import Landscape
-from thalweg.landscape._batches import joined, rows_of, taken
+from thalweg.landscape._batches import Batch, joined, rows_of, taken
 from thalweg.landscape._cuttable import require_cuttable
 from thalweg.landscape._gradients import finite, gradients_of
 
@@ -50,6 +50,7 @@ class Minibatches:
         self._landscape, self._data, self.size = landscape, whole[0], size
         self._generator = torch.Generator().manual_seed(0) if generator is None else generator
         self._order = torch.empty(0, dtype=torch.long)
+        self._batch: Batch = None
 
     @property
     def steps(self) -> int:
@@ -59,13 +60,23 @@ class Minibatches:
     def slope(self, theta: Float[Tensor, " p"]) -> tuple[float, Float[Tensor, " p"]]:
         """Return loss and gradient at θ on the next minibatch; raises as :meth:`Landscape.gradient` does."""
         landscape = self._landscape
-        batch = taken(self._data, self._next())
+        self._batch = taken(self._data, self._next())
         leaves = landscape.leaves(theta)
-        value = landscape.terms(leaves, batch).weighted_sum()
-        scale = landscape.count / self.size / landscape.weight
-        number = finite(value, 0) * scale
-        flat = landscape.layout.flatten(gradients_of(value * scale, leaves), theta)
+        value = landscape.terms(leaves, self._batch).weighted_sum()
+        number = finite(value, 0) * self._scale
+        flat = landscape.layout.flatten(gradients_of(value * self._scale, leaves), theta)
         return number, flat
+
+    def again(self, theta: Float[Tensor, " p"]) -> float:
+        """Return the loss at another θ on the minibatch of the last :meth:`slope`; raises as that does."""
+        landscape = self._landscape
+        with torch.no_grad():
+            value = landscape.terms(landscape.leaves(theta, grad=False), self._batch).weighted_sum()
+        return finite(value, 0) * self._scale
+
+    @property
+    def _scale(self) -> float:
+        return self._landscape.count / self.size / self._landscape.weight
 
     def _next(self) -> Tensor:
         if len(self._order) < self.size:

@@ -4,20 +4,46 @@ from thalweg.measures._anisotropy import anisotropy
 from thalweg.measures._block_spectra import block_spectra
 from thalweg.measures._block_structure import block_structure
 from thalweg.measures._block_structure_results import BlockStructure
+from thalweg.measures._capacity import capacity
+from thalweg.measures._capacity_results import (
+    Capacity,
+    CapacityMeasure,
+    LayerNorms,
+    Margins,
+    NoiseTolerance,
+)
 from thalweg.measures._condition import condition_numbers
 from thalweg.measures._cross_fitted import cross_fitted
 from thalweg.measures._data_errors import data_errors
-from thalweg.measures._data_results import DataErrors, ErrorLaw, SubsetSize
+from thalweg.measures._data_results import (
+    DataErrors,
+    ErrorLaw,
+    SubsetSize,
+)
 from thalweg.measures._directional import directional_sharpness
 from thalweg.measures._edge import BulkEdge
 from thalweg.measures._effective_rank import effective_rank
+from thalweg.measures._fisher_rao import fisher_rao_norm
 from thalweg.measures._gradient_norm import gradient_norm
+from thalweg.measures._learning_coefficient import local_learning_coefficient
+from thalweg.measures._learning_coefficient_results import LearningCoefficient
+from thalweg.measures._log_determinant import log_determinant_flatness
+from thalweg.measures._log_determinant_results import LogDeterminantFlatness
+from thalweg.measures._margins import margins
 from thalweg.measures._matrix_spectra import matrix_spectra
-from thalweg.measures._measure import measure, measure_cost
-from thalweg.measures._measure_results import Measures, Quantity
+from thalweg.measures._measure import (
+    measure,
+    measure_cost,
+)
+from thalweg.measures._measure_results import (
+    Measures,
+    Quantity,
+)
 from thalweg.measures._measure_settings import MeasureSettings
 from thalweg.measures._negative_curvature import negative_curvature
+from thalweg.measures._noise_tolerance import noise_tolerance
 from thalweg.measures._outliers import outlier_count
+from thalweg.measures._path_norm import path_norm
 from thalweg.measures._predicted_decrease import predicted_decrease
 from thalweg.measures._results import (
     Anisotropy,
@@ -28,23 +54,39 @@ from thalweg.measures._results import (
     StepPrediction,
 )
 from thalweg.measures._sharpness import sharpness
-from thalweg.measures._spectra_results import BlockSpectra, MatrixSpectra
+from thalweg.measures._spectra_results import (
+    BlockSpectra,
+    MatrixSpectra,
+)
 from thalweg.measures._spectral_width import spectral_width
-from thalweg.measures._spectrum import Spectrum, spectrum
-from thalweg.measures._subset_size import size_advice, subset_size
+from thalweg.measures._spectrum import (
+    Spectrum,
+    spectrum,
+)
+from thalweg.measures._subset_size import (
+    size_advice,
+    subset_size,
+)
 
 __all__ = [
     "Anisotropy",
     "BlockSpectra",
     "BlockStructure",
     "BulkEdge",
+    "Capacity",
+    "CapacityMeasure",
     "Conditioning",
     "DataErrors",
     "ErrorLaw",
+    "LayerNorms",
+    "LearningCoefficient",
+    "LogDeterminantFlatness",
+    "Margins",
     "MatrixSpectra",
     "MeasureSettings",
     "Measures",
     "NegativeCurvature",
+    "NoiseTolerance",
     "Quantity",
     "Sharpness",
     "SpectralWidth",
@@ -54,17 +96,24 @@ __all__ = [
     "anisotropy",
     "block_spectra",
     "block_structure",
+    "capacity",
     "condition_numbers",
     "cross_fitted",
     "data_errors",
     "directional_sharpness",
     "effective_rank",
+    "fisher_rao_norm",
     "gradient_norm",
+    "local_learning_coefficient",
+    "log_determinant_flatness",
+    "margins",
     "matrix_spectra",
     "measure",
     "measure_cost",
     "negative_curvature",
+    "noise_tolerance",
     "outlier_count",
+    "path_norm",
     "predicted_decrease",
     "sharpness",
     "size_advice",

@@ -1,0 +1,59 @@
+"""The length of the parameter vector, measured by the Fisher matrix."""
+
+import time
+from collections.abc import Callable
+from functools import partial
+
+from thalweg.errors import ArgumentError
+from thalweg.estimate import Cost, Estimate
+from thalweg.landscape import Landscape
+from thalweg.operators import Operator, fisher
+from thalweg.operators._require import require_landscape
+
+Matrix = Callable[[Landscape], Operator]
+_empirical = partial(fisher, kind="empirical")
+
+
+def fisher_rao_norm(landscape: Landscape, matrix: Matrix = _empirical) -> Estimate:
+    r"""Return :math:`\theta^\top F \theta`, the square of the Fisher–Rao norm (Liang, Poggio, Rakhlin & Stokes, 2019).
+
+    .. math:: \theta^\top F \theta = \mathbb{E}\, \langle \theta, \nabla_\theta \ell \rangle^2
+              = D^2\, \mathbb{E}\, \langle f, \nabla_f \ell \rangle^2
+
+    The second equation is Euler's, for f homogeneous of degree D in θ: ReLU networks of D layers without biases. There
+    it does not change when layers are rescaled against one another, in any way that leaves f as it is.
+
+    By default F is the second moment of the gradients at the data's own targets, as in that paper's definition;
+    ``matrix=tw.fisher`` takes the expectation over the model's own targets. They differ where the model does not fit.
+
+    Cost: one product.
+
+    Args:
+        landscape: θ are its selected parameters.
+        matrix: Makes F on a landscape.
+
+    Raises:
+        ArgumentError: If an argument has a wrong value.
+        ObjectiveError: If the objective has no terms, or no likelihood, that F needs.
+        NonFiniteError: If the product is not finite.
+
+    Example:
+        >>> import thalweg as tw
+        >>> import torch
+        >>> model = torch.nn.Linear(1, 1, bias=False)
+        >>> _ = torch.nn.init.constant_(model.weight, 2.0)
+        >>> data = [(torch.tensor([[3.0]]), torch.tensor([[5.0]]))]  # ℓ = ½(6 − 5)², f ∂ℓ/∂f = 6
+        >>> fisher_rao_norm(tw.Landscape(model, tw.objectives.squared_error(), data)).value
+        36.0
+    """
+    require_landscape(landscape)
+    if not callable(matrix):
+        raise ArgumentError(
+            f"matrix: expected a function of a landscape, such as tw.fisher, got {type(matrix).__name__}."
+        )
+    started, theta = time.perf_counter(), landscape.theta
+    operator = matrix(landscape)
+    value = landscape.space.dot(theta, operator @ theta)
+    cost = Cost(matvecs=1, seconds=time.perf_counter() - started)
+    provenance = landscape.provenance(getattr(operator.provenance, "engine", None))
+    return Estimate(value, standard_error=0.0, cost=cost, provenance=provenance)
