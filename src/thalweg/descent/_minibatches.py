@@ -58,14 +58,21 @@ class Minibatches:
 
     def slope(self, theta: Float[Tensor, " p"]) -> tuple[float, Float[Tensor, " p"]]:
         """Return loss and gradient at θ on the next minibatch; raises as :meth:`Landscape.gradient` does."""
+        return self.slope_of(self._landscape.leaves(theta), theta)
+
+    def slope_of(
+        self, leaves: list[Tensor], like: Float[Tensor, " p"], *, out: Float[Tensor, " p"] | None = None
+    ) -> tuple[float, Float[Tensor, " p"]]:
+        """Return the same at leaves that the caller holds, the gradient of the type of ``like``, and in ``out`` if given.
+
+        Raises as :meth:`slope` does.
+        """
         landscape = self._landscape
         batch = taken(self._data, self._next())
-        leaves = landscape.leaves(theta)
         value = landscape.terms(leaves, batch).weighted_sum()
         scale = landscape.count / self.size / landscape.weight
         number = finite(value, 0) * scale
-        flat = landscape.layout.flatten(gradients_of(value * scale, leaves), theta)
-        return number, flat
+        return number, landscape.layout.flatten(gradients_of(value * scale, leaves), like, out=out)
 
     def _next(self) -> Tensor:
         if len(self._order) < self.size:
