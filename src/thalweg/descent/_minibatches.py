@@ -63,7 +63,7 @@ class Minibatches:
     def slope_of(
         self, leaves: list[Tensor], like: Float[Tensor, " p"], *, out: Float[Tensor, " p"] | None = None
     ) -> tuple[float, Float[Tensor, " p"]]:
-        """Return the same at leaves that the caller holds, the gradient of the type of ``like``, and in ``out`` if given.
+        """Return the same at leaves that the caller holds; the gradient has the type of ``like``, and lies in ``out``.
 
         Raises as :meth:`slope` does.
         """

@@ -7,15 +7,20 @@ from thalweg.measures._block_structure_results import BlockStructure
 from thalweg.measures._condition import condition_numbers
 from thalweg.measures._cross_fitted import cross_fitted
 from thalweg.measures._data_errors import data_errors
+from thalweg.measures._data_participation import data_participation_ratio
 from thalweg.measures._data_results import DataErrors, ErrorLaw, SubsetSize
+from thalweg.measures._dimension_results import DataDimension, IntrinsicDimension, NullSpace
 from thalweg.measures._directional import directional_sharpness
 from thalweg.measures._edge import BulkEdge
 from thalweg.measures._effective_rank import effective_rank
 from thalweg.measures._gradient_norm import gradient_norm
+from thalweg.measures._intrinsic_dimension import intrinsic_dimension
 from thalweg.measures._matrix_spectra import matrix_spectra
 from thalweg.measures._negative_curvature import negative_curvature
+from thalweg.measures._null_space import null_space
 from thalweg.measures._outliers import outlier_count
 from thalweg.measures._predicted_decrease import predicted_decrease
+from thalweg.measures._projection import Projection, random_projection
 from thalweg.measures._results import (
     Anisotropy,
     Conditioning,
@@ -29,6 +34,7 @@ from thalweg.measures._spectra_results import BlockSpectra, MatrixSpectra
 from thalweg.measures._spectral_width import spectral_width
 from thalweg.measures._spectrum import Spectrum, spectrum
 from thalweg.measures._subset_size import size_advice, subset_size
+from thalweg.measures._two_nn import two_nn
 
 __all__ = [
     "Anisotropy",
@@ -36,10 +42,14 @@ __all__ = [
     "BlockStructure",
     "BulkEdge",
     "Conditioning",
+    "DataDimension",
     "DataErrors",
     "ErrorLaw",
+    "IntrinsicDimension",
     "MatrixSpectra",
     "NegativeCurvature",
+    "NullSpace",
+    "Projection",
     "Sharpness",
     "SpectralWidth",
     "Spectrum",
@@ -51,16 +61,21 @@ __all__ = [
     "condition_numbers",
     "cross_fitted",
     "data_errors",
+    "data_participation_ratio",
     "directional_sharpness",
     "effective_rank",
     "gradient_norm",
+    "intrinsic_dimension",
     "matrix_spectra",
     "negative_curvature",
+    "null_space",
     "outlier_count",
     "predicted_decrease",
+    "random_projection",
     "sharpness",
     "size_advice",
     "spectral_width",
     "spectrum",
     "subset_size",
+    "two_nn",
 ]

@@ -33,7 +33,7 @@ def crossing(dimensions: Sequence[int], performances: Sequence[float], target: f
     low, high = dimensions[above - 1], dimensions[above]
     share = (target - fitted[above - 1]) / (fitted[above] - fitted[above - 1])
     # Rounding may put the end of the interval beyond itself.
-    return min(high, math.ceil(low * (high / low) ** share * (1 - 1e-12)))
+    return min(high, math.ceil(low * math.exp(share * math.log(high / low)) * (1 - 1e-12)))
 
 
 def bracket(dimensions: Sequence[int], performances: Sequence[float], target: float) -> tuple[int, int | None]:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import torch
 from scipy import stats
 from torch import Tensor
 
@@ -88,7 +87,8 @@ class DataDimension(Record):
 
     Attributes:
         value: The estimate.
-        standard_error: What having these points and not others makes of it; ``None`` where it could not be determined.
+        standard_error: Of ``corrected``, or of ``value`` where there is none, from having these points and not others;
+            ``None`` where it could not be determined.
         method: How it was estimated.
         points: How many there are, without repetitions that were left out.
         features: Numbers a point.
@@ -123,8 +123,9 @@ class DataDimension(Record):
         return centre - half, centre + half
 
     def __str__(self) -> str:
+        value = self.value if self.corrected is None else self.corrected
         return (
-            f"{format_with_error(self.value, self.standard_error)} ({self.method}, {self.points:,} points of "
+            f"{format_with_error(value, self.standard_error)} ({self.method}, {self.points:,} points of "
             f"{self.features:,} features)"
         )
 
@@ -180,5 +181,3 @@ class NullSpace(Record):
             f"{self.count} of {self.size:,} eigenvalues within {self.threshold:.3g} of zero; at interpolation at least "
             f"{self.regression:,}, or {self.classification:,} for a softmax ({words[self.valid]})"
         )
-
-

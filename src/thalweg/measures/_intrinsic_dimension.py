@@ -80,7 +80,8 @@ def intrinsic_dimension(
         seeds: Trainings of each dimension.
         steps: Of each training.
         batch_size: Items a step; ``None`` for all of them.
-        rule: Makes the rule of a training in d dimensions, such as ``lambda d: tw.descent.momentum(0.1)``. By default
+        rule: Makes the rule of a training in d dimensions, such as ``lambda d: momentum(0.1)`` of
+            :mod:`thalweg.descent`. By default
             Adam with the rate 1e-3·√(P/d), so that first steps are of one length in parameter space for all d.
         schedule: "cosine" lets the rate fall to 0, "constant" keeps it.
         resolution: Relative width of the bracket at which the search stops.
@@ -95,6 +96,7 @@ def intrinsic_dimension(
 
     Example:
         >>> import thalweg as tw
+        >>> from thalweg.descent import momentum
         >>> class Sums(torch.nn.Module):  # 30 parameters in 2 groups, whose sums must be 1 and 2
         ...     def __init__(self):
         ...         super().__init__()
@@ -103,7 +105,7 @@ def intrinsic_dimension(
         ...         return x @ self.theta.sum(dim=1, keepdim=True)
         >>> data = [(torch.eye(2), torch.tensor([[1.0], [2.0]]))]
         >>> landscape = tw.Landscape(Sums(), tw.objectives.squared_error(), data)
-        >>> rule = lambda d: tw.descent.momentum(0.5 / d**0.5, 0.9)
+        >>> rule = lambda d: momentum(0.5 / d**0.5, 0.9)
         >>> found = intrinsic_dimension(landscape, [1, 2, 4], rule=rule, steps=200, share=0.95, projection="dense")
         >>> found.value
         2
@@ -137,7 +139,7 @@ def intrinsic_dimension(
         crossings=crossings,
         bracket=bracket(curve, means, target),
         dimensions=tuple(tried),
-        performances=torch.tensor([found[d] for d in tried], dtype=torch.float64),
+        performances=torch.tensor([found[d] for d in tried], dtype=torch.float64).reshape(len(tried), seeds),
         start=start,
         baseline=whole,
         baselines=None if baselines is None else torch.tensor(baselines, dtype=torch.float64),

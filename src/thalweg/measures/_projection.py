@@ -1,6 +1,7 @@
 """Random subspaces of parameter space: what a projection offers, and which one to take."""
 
 import math
+from collections.abc import Callable
 from typing import Literal, Protocol, runtime_checkable
 
 import torch
@@ -17,7 +18,6 @@ from thalweg.memory import free_bytes
 from thalweg.vectors import VectorSpace
 
 ProjectionName = Literal["dense", "sparse", "fastfood"]
-_KINDS = {"dense": Dense, "sparse": Sparse, "fastfood": Fastfood}
 
 
 @runtime_checkable
@@ -42,6 +42,13 @@ class Projection(Protocol):
     def adjoint(self, g: Float[Tensor, " p"]) -> Float[Tensor, " d"]:
         """Return Pᵀg."""
         ...
+
+
+_KINDS: dict[str, Callable[[VectorSpace, int, torch.Generator | None], Projection]] = {
+    "dense": Dense,
+    "sparse": Sparse,
+    "fastfood": Fastfood,
+}
 
 
 def random_projection(

@@ -27,9 +27,11 @@ class Dense:
     def forward(self, z: Float[Tensor, " d"]) -> Float[Tensor, " p"]:
         """Return P z."""
         with uncast(z.device):
-            return z @ self._rows
+            image: Tensor = z @ self._rows
+        return image
 
     def adjoint(self, g: Float[Tensor, " p"]) -> Float[Tensor, " d"]:
         """Return Pᵀg."""
         with uncast(g.device):
-            return self._rows @ g
+            image: Tensor = self._rows @ g
+        return image

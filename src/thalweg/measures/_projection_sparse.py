@@ -36,12 +36,17 @@ class Sparse:
     def forward(self, z: Float[Tensor, " d"]) -> Float[Tensor, " p"]:
         """Return P z."""
         with uncast(z.device):
-            return torch.sparse.mm(self._matrix, z[:, None])[:, 0]
+            return _product(self._matrix, z)
 
     def adjoint(self, g: Float[Tensor, " p"]) -> Float[Tensor, " d"]:
         """Return Pᵀg."""
         with uncast(g.device):
-            return torch.sparse.mm(self._adjoint, g[:, None])[:, 0]
+            return _product(self._adjoint, g)
+
+
+def _product(matrix: Tensor, vector: Tensor) -> Tensor:
+    product: Tensor = torch.sparse.mm(matrix, vector[:, None])
+    return product[:, 0]
 
 
 def expected_entries(size: int, dimension: int) -> float:

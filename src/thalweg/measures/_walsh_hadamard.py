@@ -39,11 +39,7 @@ class WalshHadamard:
         """Return H times a matrix (n, k)."""
         for factor, shape, narrow in self._stages:
             parts = matrix.reshape(shape)
-            if narrow:
-                matrix = parts @ factor
-            else:
-                # A batch of one takes another road, which copies.
-                matrix = factor @ parts[0] if shape[0] == 1 else torch.matmul(factor, parts)
+            matrix = parts @ factor if narrow else factor @ parts
         return matrix.reshape(self._shape)
 
 
