@@ -59,13 +59,20 @@ class Minibatches:
 
     def slope(self, theta: Float[Tensor, " p"]) -> tuple[float, Float[Tensor, " p"]]:
         """Return loss and gradient at θ on the next minibatch; raises as :meth:`Landscape.gradient` does."""
+        return self.slope_of(self._landscape.leaves(theta), theta)
+
+    def slope_of(
+        self, leaves: list[Tensor], like: Float[Tensor, " p"], *, out: Float[Tensor, " p"] | None = None
+    ) -> tuple[float, Float[Tensor, " p"]]:
+        """Return the same at leaves that the caller holds; the gradient has the type of ``like``, and lies in ``out``.
+
+        Raises as :meth:`slope` does.
+        """
         landscape = self._landscape
         self._batch = taken(self._data, self._next())
-        leaves = landscape.leaves(theta)
         value = landscape.terms(leaves, self._batch).weighted_sum()
         number = finite(value, 0) * self._scale
-        flat = landscape.layout.flatten(gradients_of(value * self._scale, leaves), theta)
-        return number, flat
+        return number, landscape.layout.flatten(gradients_of(value * self._scale, leaves), like, out=out)
 
     def again(self, theta: Float[Tensor, " p"]) -> float:
         """Return the loss at another θ on the minibatch of the last :meth:`slope`; raises as that does."""

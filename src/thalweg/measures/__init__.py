@@ -15,16 +15,23 @@ from thalweg.measures._capacity_results import (
 from thalweg.measures._condition import condition_numbers
 from thalweg.measures._cross_fitted import cross_fitted
 from thalweg.measures._data_errors import data_errors
+from thalweg.measures._data_participation import data_participation_ratio
 from thalweg.measures._data_results import (
     DataErrors,
     ErrorLaw,
     SubsetSize,
+)
+from thalweg.measures._dimension_results import (
+    DataDimension,
+    IntrinsicDimension,
+    NullSpace,
 )
 from thalweg.measures._directional import directional_sharpness
 from thalweg.measures._edge import BulkEdge
 from thalweg.measures._effective_rank import effective_rank
 from thalweg.measures._fisher_rao import fisher_rao_norm
 from thalweg.measures._gradient_norm import gradient_norm
+from thalweg.measures._intrinsic_dimension import intrinsic_dimension
 from thalweg.measures._learning_coefficient import local_learning_coefficient
 from thalweg.measures._learning_coefficient_results import LearningCoefficient
 from thalweg.measures._log_determinant import log_determinant_flatness
@@ -42,9 +49,14 @@ from thalweg.measures._measure_results import (
 from thalweg.measures._measure_settings import MeasureSettings
 from thalweg.measures._negative_curvature import negative_curvature
 from thalweg.measures._noise_tolerance import noise_tolerance
+from thalweg.measures._null_space import null_space
 from thalweg.measures._outliers import outlier_count
 from thalweg.measures._path_norm import path_norm
 from thalweg.measures._predicted_decrease import predicted_decrease
+from thalweg.measures._projection import (
+    Projection,
+    random_projection,
+)
 from thalweg.measures._results import (
     Anisotropy,
     Conditioning,
@@ -67,6 +79,7 @@ from thalweg.measures._subset_size import (
     size_advice,
     subset_size,
 )
+from thalweg.measures._two_nn import two_nn
 
 __all__ = [
     "Anisotropy",
@@ -76,8 +89,10 @@ __all__ = [
     "Capacity",
     "CapacityMeasure",
     "Conditioning",
+    "DataDimension",
     "DataErrors",
     "ErrorLaw",
+    "IntrinsicDimension",
     "LayerNorms",
     "LearningCoefficient",
     "LogDeterminantFlatness",
@@ -87,6 +102,8 @@ __all__ = [
     "Measures",
     "NegativeCurvature",
     "NoiseTolerance",
+    "NullSpace",
+    "Projection",
     "Quantity",
     "Sharpness",
     "SpectralWidth",
@@ -100,10 +117,12 @@ __all__ = [
     "condition_numbers",
     "cross_fitted",
     "data_errors",
+    "data_participation_ratio",
     "directional_sharpness",
     "effective_rank",
     "fisher_rao_norm",
     "gradient_norm",
+    "intrinsic_dimension",
     "local_learning_coefficient",
     "log_determinant_flatness",
     "margins",
@@ -112,12 +131,15 @@ __all__ = [
     "measure_cost",
     "negative_curvature",
     "noise_tolerance",
+    "null_space",
     "outlier_count",
     "path_norm",
     "predicted_decrease",
+    "random_projection",
     "sharpness",
     "size_advice",
     "spectral_width",
     "spectrum",
     "subset_size",
+    "two_nn",
 ]
