@@ -152,7 +152,8 @@ class _Walk:
         """What linear layers do to items of this shape, and how many items fit."""
         kind = tuple((tensor.shape[1:], tensor.dtype) for tensor in tensors_of(batch))
         if kind not in self._shapes:
-            item = next(iter(split(batch, 1)))
+            # A copy: a view would be counted as all of the batch.
+            item = taken(batch, torch.zeros(1, dtype=torch.long))
             with held_bytes(self._landscape) as held:
                 graph = self._landscape.terms(self._landscape.leaves(), item).weighted_sum()
             del graph
