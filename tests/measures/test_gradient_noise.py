@@ -361,7 +361,9 @@ def test_bad_minibatches_are_named(samples, size, message):
 def test_train_mode_is_refused():
     landscape = tw.Landscape(models.cnn(), CE(), [(randn(6, 1, 6, 6), classes(6))], mode="train")
     for function in (tw.gradient_noise, tw.noise_models, lambda given: tw.minibatch_covariance(given, 2)):
-        with pytest.raises(ArgumentError, match="expected one with mode='eval', got mode='train'.*no gradient of its own"):
+        with pytest.raises(
+            ArgumentError, match="expected one with mode='eval', got mode='train'.*no gradient of its own"
+        ):
             function(landscape)
 
 
