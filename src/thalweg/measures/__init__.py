@@ -1,5 +1,6 @@
 """What a landscape is like around one point, in numbers."""
 
+from thalweg.measures._alignment import alignment
 from thalweg.measures._anisotropy import anisotropy
 from thalweg.measures._block_spectra import block_spectra
 from thalweg.measures._block_structure import block_structure
@@ -13,6 +14,7 @@ from thalweg.measures._capacity_results import (
     NoiseTolerance,
 )
 from thalweg.measures._condition import condition_numbers
+from thalweg.measures._confinement import confinement
 from thalweg.measures._cross_fitted import cross_fitted
 from thalweg.measures._data_errors import data_errors
 from thalweg.measures._data_participation import data_participation_ratio
@@ -30,6 +32,7 @@ from thalweg.measures._directional import directional_sharpness
 from thalweg.measures._edge import BulkEdge
 from thalweg.measures._effective_rank import effective_rank
 from thalweg.measures._fisher_rao import fisher_rao_norm
+from thalweg.measures._gradient_noise import gradient_noise
 from thalweg.measures._gradient_norm import gradient_norm
 from thalweg.measures._intrinsic_dimension import intrinsic_dimension
 from thalweg.measures._learning_coefficient import local_learning_coefficient
@@ -47,7 +50,18 @@ from thalweg.measures._measure_results import (
     Quantity,
 )
 from thalweg.measures._measure_settings import MeasureSettings
+from thalweg.measures._minibatch import (
+    minibatch_covariance,
+    minibatch_factor,
+)
 from thalweg.measures._negative_curvature import negative_curvature
+from thalweg.measures._noise_models import noise_models
+from thalweg.measures._noise_results import (
+    Alignment,
+    GradientNoise,
+    NoiseModel,
+    NoiseModels,
+)
 from thalweg.measures._noise_tolerance import noise_tolerance
 from thalweg.measures._null_space import null_space
 from thalweg.measures._outliers import outlier_count
@@ -79,9 +93,24 @@ from thalweg.measures._subset_size import (
     size_advice,
     subset_size,
 )
+from thalweg.measures._subspaces import (
+    subspace_drift,
+    subspace_overlap,
+)
+from thalweg.measures._trajectory import (
+    TrajectoryMeter,
+    trajectory,
+)
+from thalweg.measures._trajectory_results import (
+    Confinement,
+    SubspaceDrift,
+    SubspaceOverlap,
+    Trajectory,
+)
 from thalweg.measures._two_nn import two_nn
 
 __all__ = [
+    "Alignment",
     "Anisotropy",
     "BlockSpectra",
     "BlockStructure",
@@ -89,9 +118,11 @@ __all__ = [
     "Capacity",
     "CapacityMeasure",
     "Conditioning",
+    "Confinement",
     "DataDimension",
     "DataErrors",
     "ErrorLaw",
+    "GradientNoise",
     "IntrinsicDimension",
     "LayerNorms",
     "LearningCoefficient",
@@ -101,6 +132,8 @@ __all__ = [
     "MeasureSettings",
     "Measures",
     "NegativeCurvature",
+    "NoiseModel",
+    "NoiseModels",
     "NoiseTolerance",
     "NullSpace",
     "Projection",
@@ -110,17 +143,24 @@ __all__ = [
     "Spectrum",
     "StepPrediction",
     "SubsetSize",
+    "SubspaceDrift",
+    "SubspaceOverlap",
+    "Trajectory",
+    "TrajectoryMeter",
+    "alignment",
     "anisotropy",
     "block_spectra",
     "block_structure",
     "capacity",
     "condition_numbers",
+    "confinement",
     "cross_fitted",
     "data_errors",
     "data_participation_ratio",
     "directional_sharpness",
     "effective_rank",
     "fisher_rao_norm",
+    "gradient_noise",
     "gradient_norm",
     "intrinsic_dimension",
     "local_learning_coefficient",
@@ -129,7 +169,10 @@ __all__ = [
     "matrix_spectra",
     "measure",
     "measure_cost",
+    "minibatch_covariance",
+    "minibatch_factor",
     "negative_curvature",
+    "noise_models",
     "noise_tolerance",
     "null_space",
     "outlier_count",
@@ -141,5 +184,8 @@ __all__ = [
     "spectral_width",
     "spectrum",
     "subset_size",
+    "subspace_drift",
+    "subspace_overlap",
+    "trajectory",
     "two_nn",
 ]

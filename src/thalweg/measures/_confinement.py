@@ -1,0 +1,73 @@
+"""How much of a trajectory stays in a subspace."""
+
+import itertools
+import math
+from collections.abc import Sequence
+
+from jaxtyping import Float
+from scipy import stats
+from torch import Tensor
+
+from thalweg.krylov._results import Eigenpairs
+from thalweg.measures._bases import columns_of, points_of, share_spread
+from thalweg.measures._trajectory_results import Confinement
+from thalweg.vectors import VectorSpace
+
+
+def confinement(
+    checkpoints: Float[Tensor, "t p"] | Sequence[Float[Tensor, " p"]], basis: Eigenpairs | Float[Tensor, "p k"]
+) -> Confinement:
+    r"""Return the shares of a trajectory's displacement and of its updates in the span V of k vectors.
+
+    .. math:: \frac{\|V^\top (\theta_T - \theta_0)\|^2}{\|\theta_T - \theta_0\|^2}, \qquad
+              \frac{\sum_t \|V^\top (\theta_{t+1} - \theta_t)\|^2}{\sum_t \|\theta_{t+1} - \theta_t\|^2}
+
+    Against them stands the law of a direction drawn uniformly, Beta(k/2, (P−k)/2). It holds for a basis that knows
+    nothing of the trajectory: principal components of the points themselves always hold much of it.
+
+    Updates of gradient descent go mostly along leading eigenvectors of the Hessian, where they oscillate, while the
+    displacement need not (Gur-Ari, Roberts & Dyer, 2018): look at both.
+
+    Cost: kT inner products.
+
+    Args:
+        checkpoints: θ_0, …, θ_T, shape (T + 1, P), at least two.
+        basis: Eigenpairs with vectors, or orthonormal columns, shape (P, k).
+
+    Raises:
+        ArgumentError: If checkpoints differ in length, type or device, an entry is not finite, or the basis does not
+            fit them or is not orthonormal.
+
+    Example:
+        >>> import torch
+        >>> points = torch.tensor([[0.0, 0.0], [3.0, 0.0], [3.0, 4.0]])
+        >>> found = confinement(points, torch.eye(2)[:, :1])
+        >>> found.displacement, found.path, found.updates
+        (0.36, 0.36, (1.0, 0.0))
+    """
+    points = points_of(checkpoints, "checkpoints", 2)
+    space = VectorSpace(len(points[0]), points[0].dtype, points[0].device)
+    columns = columns_of(basis, "basis", space.size).to(points[0])
+    size, k = columns.shape
+    pairs = [_energies(space, columns, after - before) for before, after in itertools.pairwise(points)]
+    whole = _energies(space, columns, points[-1] - points[0])
+    total = math.fsum(all_ for _, all_ in pairs)
+    displacement = _share(*whole)
+    # All P directions hold everything, whatever the direction.
+    tail = 1.0 if k == size else float(stats.beta.sf(displacement or 0.0, k / 2, (size - k) / 2))
+    return Confinement(
+        displacement=displacement,
+        displacement_p=None if displacement is None else tail,
+        path=_share(math.fsum(inside for inside, _ in pairs), total),
+        updates=tuple(_share(*pair) for pair in pairs),
+        null_mean=k / size,
+        null_sd=share_spread(k, size),
+    )
+
+
+def _energies(space: VectorSpace, columns: Tensor, step: Tensor) -> tuple[float, float]:
+    return float(space.dots(columns, step).double().square().sum()), space.norm(step) ** 2
+
+
+def _share(inside: float, whole: float) -> float | None:
+    return min(1.0, inside / whole) if whole > 0 else None

@@ -1,0 +1,180 @@
+"""How noisy stochastic gradients are."""
+
+import math
+import time
+from dataclasses import replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from thalweg.errors import ArgumentError
+from thalweg.estimate import Cost, Estimate
+from thalweg.krylov import Eigenpairs, eigenpairs
+from thalweg.krylov._operator import require_whole
+from thalweg.landscape import Landscape
+from thalweg.measures._inner_products import InnerProducts, inner_products, require_comparable
+from thalweg.measures._item_gradients import Distances, distances
+from thalweg.measures._noise_results import GradientNoise
+from thalweg.operators import Operator, gradient_covariance
+from thalweg.operators._covariance import require_items
+from thalweg.operators._require import require_landscape
+from thalweg.progress import Progress, track
+
+
+def gradient_noise(
+    landscape: Landscape,
+    *,
+    curvature: Operator | None = None,
+    top: int = 0,
+    products: int = 48,
+    memory: int | Literal["auto"] = "auto",
+    generator: torch.Generator | None = None,
+    progress: bool | Progress = False,
+) -> GradientNoise:
+    r"""Measure the noise of single items' gradients g_i, and the batch sizes at which it equals the signal.
+
+    .. math:: \operatorname{tr} \Sigma = \frac1N \sum_i \|g_i - \bar g\|^2, \qquad
+              B_\text{simple} = \frac{\operatorname{tr} \Sigma}{\|\bar g\|^2}, \qquad
+              B_\text{noise} = \frac{\operatorname{tr} H\Sigma}{\bar g^\top H \bar g}
+
+    (McCandlish et al., 2018). Batches much smaller than B_noise make steps of noise, much larger ones are wasted;
+    B_simple is the same where H is a multiple of the identity.
+
+    Σ is that of one item. A minibatch of B has Σ/B, or less without replacement: :func:`minibatch_covariance`.
+
+    tr Σ is exact for these data: no probes, one pass, with an error that says how it would differ on other data of the
+    same kind. ‖ḡ‖² holds the noise that is left in the mean of N items: its expectation is that of all data plus
+    tr Σ/N. ``population_scale`` corrects for it, and equals the estimate by batches of 1 and N of McCandlish et al.;
+    it is ``None`` where what is left of ‖ḡ‖² is not positive. Errors of the scales are of first order, and say little
+    where ``signal`` is not several errors away from tr Σ/N.
+
+    The items' gradients are never held together: items go in groups by vectorised derivatives, or one by one, whichever
+    is faster. Of linear layers not even those of one item are formed (‖δaᵀ‖ = ‖δ‖‖a‖; Goodfellow, 2015). With ``way``
+    the result says which it was. An estimate of tr Σ by two random products costs as much as all that, and misses by
+    some √(1/d) where d eigenvalues hold the trace.
+
+    Valid for: gradients that differ. Where all are the same to s digits of the landscape's type, 2s are lost in groups;
+    those are refused for items one by one, whose mean is subtracted first.
+
+    Cost: two gradients, the second of single items (1 to 3 times the first), and N backward passes where items cannot
+    go together; with ``curvature`` as many products with it and with Σ as ``products``, and one; with ``top`` those of
+    :func:`thalweg.eigenpairs`.
+
+    Args:
+        landscape: In eval mode, with at least two items that its objective lets be seen.
+        curvature: H for B_noise, such as ``tw.hessian(landscape)``.
+        top: How many leading eigenpairs of Σ.
+        products: Products with H and with Σ that tr HΣ may take; exact if they are P.
+        memory: Bytes for the gradients and graphs of some items, or "auto" for half of what is free.
+        generator: Of random vectors; ``None`` is a fresh one of seed 0.
+        progress: Whether to show a bar, or what to report every item to.
+
+    Raises:
+        ArgumentError: If an argument has a wrong value, the landscape is in train mode or has fewer than two items.
+        MemoryBudgetError: If ``memory`` does not hold the gradient of one item.
+        NonFiniteError: If a loss or gradient is not finite.
+        ObjectiveError: If the objective is a black box.
+
+    Example:
+        >>> import thalweg as tw
+        >>> model = torch.nn.Linear(1, 1, bias=False)
+        >>> _ = torch.nn.init.zeros_(model.weight)
+        >>> inputs, targets = torch.ones(2, 1), torch.tensor([[1.0], [3.0]])  # gradients −1 and −3
+        >>> found = gradient_noise(tw.Landscape(model, tw.objectives.squared_error(), [(inputs, targets)]))
+        >>> found.trace.value, found.signal.value, found.scale.value
+        (1.0, 4.0, 0.25)
+    """
+    require_noisy(landscape)
+    require_whole("top", top)
+    if top < 0:
+        raise ArgumentError(f"top: expected at least 0, got {top}.")
+    started, space = time.perf_counter(), landscape.space
+    covariance = gradient_covariance(landscape)
+    if curvature is not None:
+        require_comparable({"landscape": covariance, "curvature": curvature}, products)
+    source = torch.Generator().manual_seed(0) if generator is None else generator
+    with track(landscape.count, "gradient noise", progress) as bar:
+        mean = landscape.gradient()
+        found = distances(landscape, mean, memory, bar)
+        pairs = eigenpairs(covariance, top, generator=source, progress=bar) if top else None
+        inner = None
+        if curvature is not None:
+            inner = inner_products([covariance, curvature], _vectors(pairs), products, source, bar)
+    signal = space.norm(mean) ** 2
+    along = None if curvature is None else space.dot(mean, curvature @ mean)
+    traced = None if inner is None else inner.estimate(lambda cross, _: float(cross[0, 1]))
+    made = 0 if inner is None else 2 * inner.made + 1
+    cost = Cost(made + (0 if pairs is None else pairs.matvecs), gradients=2, seconds=time.perf_counter() - started)
+    weighted = None if inner is None or along is None or along <= 0 else _scaled(inner, along)
+    engine = covariance.provenance.engine if made or top else None
+    return replace(
+        _scales(found, signal, landscape.count),
+        curvature_trace=traced,
+        curvature_scale=weighted,
+        top=pairs,
+        cost=cost,
+        provenance=landscape.provenance(engine),
+    )
+
+
+def require_noisy(landscape: Landscape) -> None:
+    """Refuse a landscape whose items have no gradients of their own, or no noise.
+
+    Raises:
+        ArgumentError: If it is in train mode, or has fewer than two items.
+        ObjectiveError: If the objective is a black box.
+    """
+    require_landscape(landscape)
+    require_items(landscape, "gradient noise")
+    if landscape.mode == "train":
+        raise ArgumentError(
+            "landscape: expected one with mode='eval', got mode='train', where the batch is the unit: through batch "
+            "norm an item's loss depends on the other items, and it has no gradient of its own. Build the landscape "
+            "with mode='eval', which uses the running statistics."
+        )
+    if landscape.count < 2:
+        raise ArgumentError(
+            f"landscape: expected at least 2 data items, since one has no noise, got {landscape.count}."
+        )
+
+
+def _vectors(pairs: Eigenpairs | None) -> Tensor | None:
+    return None if pairs is None else pairs.vectors
+
+
+def _scaled(inner: InnerProducts, along: float) -> Estimate | None:
+    return inner.estimate(lambda cross, _: float(cross[0, 1]) / along)
+
+
+def _scales(found: Distances, signal: float, count: int) -> GradientNoise:
+    """Tr Σ and the scales, with errors of first order from the influence of every item on tr Σ and on ‖ḡ‖²."""
+    trace = float(found.squares.mean())
+    # Removing what an item adds: d_i − tr Σ of the trace, 2 (g_i − ḡ)ᵀḡ of the signal.
+    on_trace, on_signal = found.squares - trace, 2 * found.along
+
+    def estimate(value: float, influence: Tensor) -> Estimate:
+        error = math.sqrt(float(influence.square().sum()) / (count * (count - 1)))
+        return Estimate(value, standard_error=0.0, data_error=error)
+
+    scale = population = None
+    if signal > 0:
+        scale = estimate(trace / signal, on_trace / signal - on_signal * (trace / signal**2))
+    unbiased = trace * count / (count - 1)
+    left = signal - unbiased / count
+    if left > 0:
+        of_trace = on_trace * (count / (count - 1))
+        of_signal = on_signal - of_trace / count
+        population = estimate(unbiased / left, of_trace / left - of_signal * (unbiased / left**2))
+    return GradientNoise(
+        trace=estimate(trace, on_trace),
+        signal=estimate(signal, on_signal),
+        scale=scale,
+        population_scale=population,
+        curvature_trace=None,
+        curvature_scale=None,
+        top=None,
+        samples=count,
+        way=found.way,
+        cost=Cost(),
+    )

@@ -1,0 +1,171 @@
+"""The geometry of a path through parameter space, from its checkpoints or step by step."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from thalweg.errors import ArgumentError
+from thalweg.measures._bases import angle, points_of, require_like
+from thalweg.measures._trajectory_results import Trajectory
+from thalweg.vectors import VectorSpace
+
+# Entries of all points that are converted to double precision at a time.
+_PART = 1 << 22
+
+
+def trajectory(
+    checkpoints: Float[Tensor, "t p"] | Sequence[Float[Tensor, " p"]],
+    gradients: Float[Tensor, "t p"] | Sequence[Float[Tensor, " p"]] | None = None,
+) -> Trajectory:
+    r"""Describe a path θ_0, …, θ_T: how far it leads, how straight it is, how it turns, and in how many dimensions.
+
+    .. math:: \text{efficiency} = \frac{\|\theta_T - \theta_0\|}{\sum_t \|\theta_{t+1} - \theta_t\|}, \qquad
+              \text{dimension} = \frac{(\sum_i \lambda_i)^2}{\sum_i \lambda_i^2}
+
+    with the eigenvalues λ of the covariance of the points. Few dimensions say little: a random walk in a space of any
+    size has shares :math:`\lambda_i \propto 1/\sin^2(i\pi / 2(T+1))`, of which the first tends to 6/π² = 60.8 % and the
+    participation ratio to 5/2 (Antognini & Sohl-Dickstein, 2018). Compare with that null, which the result holds for as
+    many points, rather than with T; it is exact where P is much larger than T.
+
+    Lengths depend on how often the path was looked at: those of sparse checkpoints are too short, and successive
+    updates turn by 90° on average in a random walk.
+
+    Cost: T²P operations, and T vectors of memory, which the caller holds.
+
+    Args:
+        checkpoints: θ_0, …, θ_T, shape (T + 1, P), at least two.
+        gradients: The gradients there, as many.
+
+    Raises:
+        ArgumentError: If they differ in length, type or device, or an entry is not finite.
+
+    Example:
+        >>> found = trajectory(torch.tensor([[0.0, 0.0], [3.0, 0.0], [3.0, 4.0]]))
+        >>> print(found)
+        distance 5 by a path of 7, effective dimension 1.53 (a random walk: 1.6)
+    """
+    points = points_of(checkpoints, "checkpoints", 2)
+    slopes = None if gradients is None else points_of(gradients, "gradients", 2)
+    if slopes is not None and len(slopes) != len(points):
+        raise ArgumentError(f"gradients: expected {len(points)}, one a checkpoint, got {len(slopes)}.")
+    meter = TrajectoryMeter()
+    for place, point in enumerate(points):
+        meter.add(point, None if slopes is None else slopes[place])
+    shares = _shares(points)
+    if shares is None:
+        return meter.read()
+    null = torch.sin(torch.arange(1, len(points), dtype=torch.float64) * (math.pi / (2 * len(points)))) ** -2
+    null = null / null.sum()
+    return replace(
+        meter.read(),
+        explained=shares,
+        dimension=1 / float(shares.square().sum()),
+        null_explained=null,
+        null_dimension=1 / float(null.square().sum()),
+    )
+
+
+class TrajectoryMeter:
+    """Measures a path while it is walked, from four vectors and a few numbers a step.
+
+    It gives what :func:`trajectory` gives but the dimension, which needs all points. Vectors are copied: a model's own
+    may be given, and trained on.
+
+    Example:
+        >>> meter = TrajectoryMeter()
+        >>> for point in ([0.0, 0.0], [3.0, 0.0], [3.0, 4.0]):
+        ...     meter.add(torch.tensor(point))
+        >>> found = meter.read()
+        >>> found.length, round(found.efficiency, 4), round(found.update_angles[0] / math.pi, 4)
+        (7.0, 0.7143, 0.5)
+    """
+
+    def __init__(self) -> None:
+        self._first: Tensor | None = None
+        self._last: Tensor | None = None
+        self._update: Tensor | None = None
+        self._slope: Tensor | None = None
+        self._with_gradients = False
+        self._from_start: list[float] = []
+        self._lengths: list[float] = []
+        self._turns: list[float | None] = []
+        self._norms: list[float] = []
+        self._slope_turns: list[float | None] = []
+
+    def add(self, theta: Float[Tensor, " p"], gradient: Float[Tensor, " p"] | None = None) -> None:
+        """Take the next point, and the gradient there: at every point or at none.
+
+        Raises:
+            ArgumentError: If they do not fit the first ones, an entry is not finite, or a gradient is missing or new.
+        """
+        first = theta if self._first is None else self._first
+        require_like(theta, first, "theta", "the first one")
+        if gradient is not None:
+            require_like(gradient, first, "gradient", "the first point")
+        if self._first is not None and (gradient is not None) is not self._with_gradients:
+            raise ArgumentError("gradient: expected one at every point or at none, got one at some points only.")
+        self._with_gradients = gradient is not None
+        space = VectorSpace(len(first), first.dtype, first.device)
+        # Kept while the model it may belong to moves on.
+        point = theta.detach().clone()
+        if gradient is not None:
+            self._turn(space, gradient.detach().clone())
+        if self._first is None or self._last is None:
+            self._first = self._last = point
+            self._from_start.append(0.0)
+            return
+        self._from_start.append(space.norm(point - self._first))
+        update = point - self._last
+        self._lengths.append(space.norm(update))
+        if self._update is not None:
+            self._turns.append(angle(space.dot(self._update, update), self._lengths[-2], self._lengths[-1]))
+        self._last, self._update = point, update
+
+    def read(self) -> Trajectory:
+        """Return what the points so far say.
+
+        Raises:
+            ArgumentError: If there are fewer than two.
+        """
+        if not self._lengths:
+            raise ArgumentError(f"theta: expected at least 2 points before reading, got {len(self._from_start)}.")
+        length = math.fsum(self._lengths)
+        return Trajectory(
+            from_start=torch.tensor(self._from_start, dtype=torch.float64),
+            update_lengths=torch.tensor(self._lengths, dtype=torch.float64),
+            update_angles=tuple(self._turns),
+            length=length,
+            efficiency=min(1.0, self._from_start[-1] / length) if length > 0 else None,
+            gradient_norms=torch.tensor(self._norms, dtype=torch.float64) if self._with_gradients else None,
+            gradient_angles=tuple(self._slope_turns) if self._with_gradients else None,
+            explained=None,
+            dimension=None,
+            null_explained=None,
+            null_dimension=None,
+        )
+
+    def _turn(self, space: VectorSpace, slope: Tensor) -> None:
+        self._norms.append(space.norm(slope))
+        if self._slope is not None:
+            self._slope_turns.append(angle(space.dot(self._slope, slope), self._norms[-2], self._norms[-1]))
+        self._slope = slope
+
+
+def _shares(points: list[Tensor]) -> Tensor | None:
+    """The principal components' shares in the variance of the points, from the Gram matrix of the centred points."""
+    count, size = len(points), len(points[0])
+    gram = torch.zeros(count, count, dtype=torch.float64)
+    step = max(1, _PART // count)
+    for start in range(0, size, step):
+        # Differences first, while the digits are there.
+        stop = start + step
+        part = torch.stack([point[start:stop].double() - points[0][start:stop].double() for point in points])
+        part -= part.mean(dim=0)
+        gram += (part @ part.mT).cpu()
+    values = torch.linalg.eigvalsh(gram).flip(0)[: count - 1].clamp_min(0)
+    total = float(values.sum())
+    return values / total if total > 0 else None
