@@ -165,9 +165,7 @@ from thalweg.report import (
 from thalweg.study import (
     Findings,
     Measurement,
-    MeasureSettings,
     SurveySettings,
-    measure,
     survey,
 )
 from thalweg.surfaces import (
