@@ -44,7 +44,7 @@ def rotated(values: list[float], slope: list[float], seed: int = 0) -> tuple[tor
     return basis @ torch.diag(diagonal) @ basis.mT, basis @ along
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.floats(0.01, 10), st.integers(0, 2**31), st.integers(1, 9), st.floats(-3, 3))
 def test_random_matrices_against_the_secular_equation(rho, seed, size, shift):
     source = generator(seed)
@@ -111,12 +111,12 @@ def test_the_true_maximum_of_the_golden_networks_by_many_starts():
     for network, maximum in ((g1, 0.0144463011140), (g2, 0.0399041215865)):
         landscape = network()
         pairs = tw.eigenpairs(tw.hessian(landscape), 4, "BE")
-        found = tw.sharpness(landscape, 0.05, "ascent", steps=60, restarts=8, directions=pairs)
-        assert len(found.restarts) == 1 + 8 + 8
+        found = tw.sharpness(landscape, 0.05, "ascent", steps=40, restarts=4, directions=pairs)
+        assert len(found.restarts) == 1 + 8 + 4
         assert found.value == pytest.approx(maximum, rel=1e-9)
 
 
-@pytest.mark.parametrize("along", [0.0, 1e-14, 1e-9, 1e-5])
+@pytest.mark.parametrize("along", [0.0, 1e-15, 1e-9, 1e-5])
 def test_hard_and_nearly_hard_cases(along):
     """With eigenvalues 4, 1, −2 and g nearly orthogonal to the first, the maximum is continuous in that component."""
     matrix, slope = rotated([4.0, 1.0, -2.0], [along, 0.3, 0.6])
@@ -289,8 +289,9 @@ def test_what_is_of_another_type_is_named():
 def test_the_small_problem_by_its_conditions(size, seed, rho, integers):
     """Moré & Sorensen: (μ − M) y = g, μ ≥ max(0, λ_max), μ(ρ − ‖y‖) = 0; integers make hard cases common."""
     source = np.random.default_rng(seed)
-    draw = (lambda *shape: source.integers(-2, 3, shape).astype(float)) if integers else source.standard_normal
-    matrix, slope = draw(size, size), draw(size)
+    shape = (size + 1, size)
+    drawn = source.integers(-2, 3, shape).astype(float) if integers else source.standard_normal(shape)
+    matrix, slope = drawn[:-1], drawn[-1]
     matrix = np.diag(np.diag(matrix)) if integers else matrix + matrix.T
     found = maximiser(matrix, slope, rho, 1e-13, 1e-14)
     for point in (found.point, found.mirrored):

@@ -31,7 +31,7 @@ def m_sharpness(
     generator: torch.Generator | None = None,
     progress: bool | Progress = False,
 ) -> GroupSharpness:
-    r"""Return the m-sharpness (Foret et al., 2021), the mean largest rise of the loss of m data items at a time:
+    r"""Return the m-sharpness (Foret et al., 2021), the mean largest rise of the loss of m data items at a time.
 
     .. math:: \frac{1}{|G|} \sum_{B \in G} \max_{\|\delta\| \le \rho} L_B(\theta + \delta) - L_B(\theta)
 

@@ -155,9 +155,8 @@ def _units(
         raise ArgumentError(
             f"directions: expected vectors that are not zero, got length 0 in column {lengths.index(0.0)}."
         )
-    units = [column / length for column, length in zip(columns.mT, lengths, strict=True)]
-    columns = torch.stack(units).mT
-    return columns
+    units: Tensor = torch.stack([column / length for column, length in zip(columns.mT, lengths, strict=True)])
+    return units.mT
 
 
 def _loss(landscape: Landscape, unit: Tensor, step: float) -> float:
