@@ -48,7 +48,7 @@ def adaptive_sharpness(
 
     Args:
         landscape: Its point is the centre; it does not move.
-        rho: ρ > 0, relative to the weights: all of them change by up to ρ ≪ 1 of themselves, in the mean square sum.
+        rho: ρ > 0, the most that the root of the sum of squares of all relative changes δ_i / T_i may be.
         method: "one-step" or "ascent".
         normalization: "element" or "filter".
         eta: Added to T, at least 0.
@@ -91,7 +91,8 @@ def adaptive_sharpness(
     else:
         losses, starts = 0, [slope] if ball.norm(slope) > 0 else []
         if restarts:
-            starts += list(landscape.space.randn(generator, restarts).mT)
+            # What cannot move would take a share of the radius.
+            starts += [start * (scale > 0) for start in landscape.space.randn(generator, restarts).mT]
         if not starts:
             raise ArgumentError("restarts: expected at least 1 where T times the gradient vanishes, got 0.")
         rises = highest(ball, starts, steps)

@@ -129,10 +129,10 @@ def _distances(epsilons: Sequence[float] | Tensor) -> Float[Tensor, " e"]:
     sizes = torch.as_tensor(epsilons, dtype=torch.float64).detach().cpu()
     if sizes.ndim != 1 or not bool((sizes.isfinite() & (sizes > 0)).all()):
         raise ArgumentError(f"epsilons: expected positive finite numbers in a row, got {epsilons}.")
-    sizes = torch.unique(sizes)
-    if len(sizes) < 2:
-        raise ArgumentError(f"epsilons: expected at least 2 different ones, got {len(sizes)}.")
-    return sizes
+    different: Tensor = torch.unique(sizes)
+    if len(different) < 2:
+        raise ArgumentError(f"epsilons: expected at least 2 different ones, got {len(different)}.")
+    return different
 
 
 def _units(

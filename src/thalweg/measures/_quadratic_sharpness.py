@@ -42,7 +42,8 @@ def quadratic_sharpness(
     The maximiser is :math:`\delta = (\mu I - H)^{-1} g` with :math:`\mu \ge \max(0, \lambda_{\max})` and ‖δ‖ = ρ, or
     μ = 0 and ‖δ‖ < ρ where H is negative definite and its stationary point lies inside (Moré & Sorensen, 1983). In the
     *hard case*, at a minimum above all, g has no part along the leading eigenspace, which then makes up for the length
-    that is missing: at a minimum the model's maximum is ½ρ²λ_max, both ways along the leading eigenvector.
+    that is missing: at a minimum the model's maximum is ½ρ²λ_max, both ways along the leading eigenvector. Trained
+    networks are near it: then both sides are tried, since the loss does not treat them alike.
 
     The problem is solved in the Krylov space of g, as by Gould, Lucidi, Roma & Toint (1999), joined by the leading
     eigenvector, so that neither the hard case nor one that is nearly hard is missed. The ``model`` is attained, and at
@@ -53,7 +54,7 @@ def quadratic_sharpness(
     Not invariant under rescaling of the parameters (Dinh et al., 2017).
 
     Cost: one gradient, one pass without (two in the hard case), the products of the leading eigenpair, and until δ has
-    converged, in all typically 20 to 60; P numbers of memory a product.
+    converged, in all typically 20 to 60; P numbers of memory a product, and room for ``max_matvecs`` of them.
 
     Args:
         landscape: Its point is the centre of the ball; it does not move.
@@ -61,7 +62,7 @@ def quadratic_sharpness(
         operator: H; by default the Hessian of the landscape. With another matrix, the GGN say, the model is that
             of this matrix, and ``value`` the rise of the loss where it is largest.
         tol: Residual at which the eigenpair counts as converged, relative to ‖H‖, and δ, relative to the maximum over
-            ρ. The error of ``model`` goes with its square.
+            ρ. The error of ``model`` goes with its square. Also what one side may be worth less in the hard case.
         max_matvecs: The most products of the eigenpair, and of the rest, each; 300 by default.
         generator: Of the eigenpair's random starts; ``None`` is a fresh one of seed 0.
         progress: Whether to show a bar, or what to report every product to.
@@ -170,14 +171,13 @@ def _solved(
     lanczos.start(vectors[:, 0].clone())
     lanczos.step()
     bar.advance()
-    unit = max(50 * torch.finfo(space.dtype).eps, residual / pairs.scale if pairs.scale > 0 else 0.0)
     width = max(residual, 50 * lanczos.rounding)
     # With g = 0, or along the eigenvector, there is nothing to add.
     growing = space.norm(slope) > 0 and lanczos.start(slope.clone())
     settled = not growing
     while True:
         known = _along(lanczos, slope)
-        best = maximiser(lanczos.matrix, known, rho, width, unit)
+        best = maximiser(lanczos.matrix, known, rho, width, tol)
         shares = float(lanczos.shares(best.point[:, None]).sum())
         gain = float(known @ best.point + 0.5 * best.point @ lanczos.matrix @ best.point)
         floor = 4 * lanczos.rounding * float(np.linalg.norm(best.point))

@@ -23,8 +23,8 @@ class QuadraticSharpness(Record):
         length: ‖δ‖: ρ, or less where the maximum lies inside.
         multiplier: μ ≥ max(0, λ_max) with (μ − H) δ = g.
         largest: λ_max of H.
-        hard_case: Whether g has no part along the leading eigenspace, to the accuracy of the eigenvector, and
-            (λ_max − H)⁺ g is shorter than ρ: then μ = λ_max and δ has a second solution.
+        hard_case: Whether (λ_max − H)⁺ g is shorter than ρ, and g has so little along the leading eigenspace that
+            either sign of δ's part in it is a maximum, to the tolerance: then μ ≈ λ_max.
         interior: Whether the maximum lies inside of the ball (μ = 0).
         base: L(θ).
         delta: δ, shape (P,); ``None`` after :meth:`without_delta`.

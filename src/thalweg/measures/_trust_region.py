@@ -15,9 +15,9 @@ class Maximiser:
 
     Attributes:
         point: y.
-        mirrored: The other maximiser in the hard case; ``None`` where there is one only.
+        mirrored: y on the other side of the leading eigenspace, in the hard case; ``None`` where there is one y only.
         multiplier: μ ≥ max(0, λ_max) with (μ − M) y = g and μ(ρ − ‖y‖) = 0.
-        hard: Whether μ = λ_max and the leading eigenspace makes up for the length that is missing.
+        hard: Whether the leading eigenspace makes up for a length that is missing, on either side to ``tol``.
     """
 
     point: Array
@@ -26,7 +26,7 @@ class Maximiser:
     hard: bool
 
 
-def maximiser(matrix: Array, slope: Array, rho: float, width: float, unit: float) -> Maximiser:
+def maximiser(matrix: Array, slope: Array, rho: float, width: float, tol: float) -> Maximiser:
     r"""Solve the trust-region problem by the eigendecomposition (Moré & Sorensen, 1983).
 
     With :math:`M = U \Lambda U^\top` and c = Uᵀg the length of :math:`(\mu - M)^{-1} g` is
@@ -38,7 +38,7 @@ def maximiser(matrix: Array, slope: Array, rho: float, width: float, unit: float
         slope: g, (m,).
         rho: ρ.
         width: Eigenvalues within this distance of λ_max count as the leading ones.
-        unit: A slope along the leading eigenspace, relative to ‖g‖ and to their gap, that is no more than rounding.
+        tol: What the other side of the hard case may be worth less, relative to the maximum.
     """
     values, vectors = np.linalg.eigh(matrix)
     c = vectors.T @ slope
@@ -50,15 +50,10 @@ def maximiser(matrix: Array, slope: Array, rho: float, width: float, unit: float
     floor = max(0.0, top)
     gaps = floor - values
     leading = gaps <= width
-    rest = ~leading
     inside = np.zeros_like(c)
-    inside[rest] = c[rest] / gaps[rest]
+    inside[~leading] = c[~leading] / gaps[~leading]
     missing = rho**2 - float(inside @ inside)
-    along = float(np.linalg.norm(c[leading]))
-    gap = float(gaps[rest].min()) if rest.any() else floor
-    noise = unit * float(np.linalg.norm(c)) * max(1.0, floor / gap if gap > 0 else 1.0)
-    hard = top > width and missing > 0 and along <= noise
-    if along == 0 and missing >= 0:
+    if not c[leading].any() and missing >= 0:
         # Nothing points along the leading eigenspace: any vector of it makes up for the length that is missing. Where
         # its eigenvalue is not positive that gains nothing, and the maximum is reached inside of the ball.
         if top > 0:
@@ -68,8 +63,10 @@ def maximiser(matrix: Array, slope: Array, rho: float, width: float, unit: float
         floor += shift
         with np.errstate(divide="ignore", invalid="ignore"):
             inside = np.where(c == 0, 0.0, c / (shift + gaps))
-    mirrored = np.where(leading, -inside, inside) if hard else None
-    return Maximiser(vectors @ inside, None if mirrored is None else vectors @ mirrored, floor, hard)
+    gain = float(c @ inside + 0.5 * values @ inside**2)
+    hard = top > width and missing > 0 and 2 * float(c[leading] @ inside[leading]) <= tol * gain
+    mirrored = vectors @ np.where(leading, -inside, inside) if hard else None
+    return Maximiser(vectors @ inside, mirrored, floor, hard)
 
 
 def _shift(c: Array, gaps: Array, rho: float) -> float:
