@@ -184,7 +184,10 @@ def test_bad_input_is_named(arguments, message):
 
 
 def test_an_unknown_method_is_named():
-    with unchecked(), pytest.raises(ArgumentError, match=r"method: expected 'one-step' or 'ascent', got 'two-step'"):
+    with (
+        unchecked(),
+        pytest.raises(ArgumentError, match=r"method: expected 'one-step', 'ascent' or 'trust-region', got 'two-step'"),
+    ):
         sharpness(g1(), 0.1, "two-step")
 
 

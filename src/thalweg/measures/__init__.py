@@ -1,7 +1,9 @@
 """What a landscape is like around one point, in numbers."""
 
+from thalweg.measures._adaptive_sharpness import adaptive_sharpness
 from thalweg.measures._alignment import alignment
 from thalweg.measures._anisotropy import anisotropy
+from thalweg.measures._average_sharpness import average_sharpness
 from thalweg.measures._block_spectra import block_spectra
 from thalweg.measures._block_structure import block_structure
 from thalweg.measures._block_structure_results import BlockStructure
@@ -35,10 +37,12 @@ from thalweg.measures._fisher_rao import fisher_rao_norm
 from thalweg.measures._gradient_noise import gradient_noise
 from thalweg.measures._gradient_norm import gradient_norm
 from thalweg.measures._intrinsic_dimension import intrinsic_dimension
+from thalweg.measures._keskar_sharpness import keskar_sharpness
 from thalweg.measures._learning_coefficient import local_learning_coefficient
 from thalweg.measures._learning_coefficient_results import LearningCoefficient
 from thalweg.measures._log_determinant import log_determinant_flatness
 from thalweg.measures._log_determinant_results import LogDeterminantFlatness
+from thalweg.measures._m_sharpness import m_sharpness
 from thalweg.measures._margins import margins
 from thalweg.measures._matrix_spectra import matrix_spectra
 from thalweg.measures._measure import (
@@ -66,11 +70,14 @@ from thalweg.measures._noise_tolerance import noise_tolerance
 from thalweg.measures._null_space import null_space
 from thalweg.measures._outliers import outlier_count
 from thalweg.measures._path_norm import path_norm
+from thalweg.measures._perturbation_law import perturbation_law
 from thalweg.measures._predicted_decrease import predicted_decrease
 from thalweg.measures._projection import (
     Projection,
     random_projection,
 )
+from thalweg.measures._quadratic_sharpness import quadratic_sharpness
+from thalweg.measures._relative_flatness import relative_flatness
 from thalweg.measures._results import (
     Anisotropy,
     Conditioning,
@@ -80,6 +87,13 @@ from thalweg.measures._results import (
     StepPrediction,
 )
 from thalweg.measures._sharpness import sharpness
+from thalweg.measures._sharpness_results import (
+    AdaptiveSharpness,
+    GroupSharpness,
+    KeskarSharpness,
+    PerturbationLaw,
+    QuadraticSharpness,
+)
 from thalweg.measures._spectra_results import (
     BlockSpectra,
     MatrixSpectra,
@@ -110,6 +124,7 @@ from thalweg.measures._trajectory_results import (
 from thalweg.measures._two_nn import two_nn
 
 __all__ = [
+    "AdaptiveSharpness",
     "Alignment",
     "Anisotropy",
     "BlockSpectra",
@@ -123,7 +138,9 @@ __all__ = [
     "DataErrors",
     "ErrorLaw",
     "GradientNoise",
+    "GroupSharpness",
     "IntrinsicDimension",
+    "KeskarSharpness",
     "LayerNorms",
     "LearningCoefficient",
     "LogDeterminantFlatness",
@@ -136,7 +153,9 @@ __all__ = [
     "NoiseModels",
     "NoiseTolerance",
     "NullSpace",
+    "PerturbationLaw",
     "Projection",
+    "QuadraticSharpness",
     "Quantity",
     "Sharpness",
     "SpectralWidth",
@@ -147,8 +166,10 @@ __all__ = [
     "SubspaceOverlap",
     "Trajectory",
     "TrajectoryMeter",
+    "adaptive_sharpness",
     "alignment",
     "anisotropy",
+    "average_sharpness",
     "block_spectra",
     "block_structure",
     "capacity",
@@ -163,8 +184,10 @@ __all__ = [
     "gradient_noise",
     "gradient_norm",
     "intrinsic_dimension",
+    "keskar_sharpness",
     "local_learning_coefficient",
     "log_determinant_flatness",
+    "m_sharpness",
     "margins",
     "matrix_spectra",
     "measure",
@@ -177,8 +200,11 @@ __all__ = [
     "null_space",
     "outlier_count",
     "path_norm",
+    "perturbation_law",
     "predicted_decrease",
+    "quadratic_sharpness",
     "random_projection",
+    "relative_flatness",
     "sharpness",
     "size_advice",
     "spectral_width",

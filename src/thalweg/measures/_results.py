@@ -121,9 +121,9 @@ class Sharpness(Record):
         raw: L(θ+δ) − L(θ) at the δ of the method itself, which may be negative; ``None`` where the
             method has no δ (one step at a vanishing gradient).
         rho: Radius in parameter space.
-        method: "one-step" or "ascent".
+        method: "one-step", "ascent" or "trust-region".
         base: L(θ).
-        restarts: Rise found from each start of the ascent, shape (starts,); ``None`` for one step.
+        restarts: Rise found from each start of the ascent, shape (starts,); ``None`` for the other methods.
         lower_bound: Whether ``value`` is only a lower bound of the maximum.
         cost: What it took.
     """

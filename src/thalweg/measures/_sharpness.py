@@ -1,6 +1,5 @@
 """How far the loss can rise within a ball."""
 
-import math
 import time
 from typing import Literal
 
@@ -13,11 +12,12 @@ from thalweg.estimate import Cost
 from thalweg.krylov._results import Eigenpairs
 from thalweg.landscape import Landscape
 from thalweg.landscape._require import require_columns
-from thalweg.measures._ascent import Ball, climb
+from thalweg.measures._ascent import Ball, highest, require_climb, require_nothing, require_radius
+from thalweg.measures._quadratic_sharpness import quadratic_sharpness
 from thalweg.measures._results import Sharpness
 from thalweg.operators._require import require_landscape
 
-Method = Literal["one-step", "ascent"]
+Method = Literal["one-step", "ascent", "trust-region"]
 
 
 def sharpness(
@@ -40,23 +40,30 @@ def sharpness(
     projected gradient ascent with backtracking, and keeps the highest point seen, so that it is never below "one-step".
     It finds local maxima: the value is a lower bound, tight where the starts hold the leading eigenvectors.
 
-    Neither is invariant under rescaling of the parameters (Dinh et al., 2017).
+    "trust-region" evaluates the loss where its quadratic model is largest in the ball, at a minimum too;
+    :func:`thalweg.quadratic_sharpness` is the same with options, and with what the model says itself.
 
-    Cost: "one-step" one gradient and one pass without; "ascent" one gradient and at most ``steps`` gradients a start.
+    None is invariant under rescaling of the parameters (Dinh et al., 2017); :func:`thalweg.adaptive_sharpness` is.
+
+    Cost: "one-step" one gradient and one pass without; "ascent" one gradient and at most ``steps`` gradients a start;
+    "trust-region" one gradient, one or two passes without, and typically 20 to 60 products.
 
     Args:
         landscape: Its point is the centre of the ball, in the selected parameters; it does not move.
         rho: Radius ρ > 0 in parameter space.
-        method: "one-step" or "ascent".
+        method: "one-step", "ascent" or "trust-region".
         steps: Most gradients a start, for "ascent" alone; 20 by default.
         restarts: Random starts, for "ascent" alone; 2 by default, 0 for none if another start is left.
         directions: Directions to start along, both ways, for "ascent" alone: eigenpairs, or columns, shape (P,) or
             (P, k), of any length but 0.
-        generator: Of the random starts, for "ascent" alone; ``None`` is a fresh one of seed 0.
+        generator: Of the random starts, but for "one-step"; ``None`` is a fresh one of seed 0.
 
     Raises:
         ArgumentError: If an argument is out of range or has no effect with this method, or no start is left.
         NonFiniteError: If the loss or gradient is not finite somewhere in the ball: the maximum has no finite value.
+
+    Warns:
+        ConvergenceWarning: If the products of "trust-region" were used up first.
 
     Example:
         >>> import thalweg as tw
@@ -70,27 +77,30 @@ def sharpness(
         S_0.1 ≥ 0.025 (ascent)
     """
     require_landscape(landscape)
-    if not (isinstance(rho, (int, float)) and math.isfinite(rho) and rho > 0):
-        raise ArgumentError(f"rho: expected a positive finite number, got {rho}.")
+    rho = require_radius("rho", rho)
     if method == "ascent":
         return _ascent(
             landscape, rho, 20 if steps is None else steps, 2 if restarts is None else restarts, directions, generator
         )
-    if method != "one-step":
-        raise ArgumentError(f"method: expected 'one-step' or 'ascent', got {method!r}.")
-    for name, value in (("steps", steps), ("restarts", restarts), ("directions", directions), ("generator", generator)):
-        if value is not None:
-            raise ArgumentError(f"{name}: expected None with method='one-step', which has no use for it.")
+    if method not in ("one-step", "trust-region"):
+        raise ArgumentError(f"method: expected 'one-step', 'ascent' or 'trust-region', got {method!r}.")
+    require_nothing(method, steps=steps, restarts=restarts, directions=directions)
+    if method == "trust-region":
+        found = quadratic_sharpness(landscape, rho, generator=generator)
+        return Sharpness(
+            found.value, found.reached, rho, "trust-region", found.base, None, lower_bound=True, cost=found.cost
+        )
+    require_nothing(method, generator=generator)
     return _one_step(landscape, rho)
 
 
 def _one_step(landscape: Landscape, rho: float) -> Sharpness:
     started = time.perf_counter()
     base, gradient = landscape.loss_and_gradient()
-    length = landscape.space.norm(gradient)
-    raw = Ball(landscape, rho, base).loss(gradient * (rho / length)) - base if length > 0 else None
+    ball = Ball(landscape, rho, base)
+    raw = ball.loss(ball.edge(gradient)) - base if ball.norm(gradient) > 0 else None
     cost = Cost(gradients=1, losses=int(raw is not None), seconds=time.perf_counter() - started)
-    return Sharpness(max(0.0, raw or 0.0), raw, float(rho), "one-step", base, None, lower_bound=True, cost=cost)
+    return Sharpness(max(0.0, raw or 0.0), raw, rho, "one-step", base, None, lower_bound=True, cost=cost)
 
 
 def _ascent(
@@ -101,10 +111,7 @@ def _ascent(
     directions: Eigenpairs | Tensor | None,
     generator: torch.Generator | None,
 ) -> Sharpness:
-    if isinstance(steps, bool) or steps < 1:
-        raise ArgumentError(f"steps: expected at least 1, got {steps}.")
-    if isinstance(restarts, bool) or restarts < 0:
-        raise ArgumentError(f"restarts: expected at least 0, got {restarts}.")
+    require_climb(steps, restarts)
     started, space = time.perf_counter(), landscape.space
     given = _columns(landscape, directions)
     base, gradient = landscape.loss_and_gradient()
@@ -117,10 +124,10 @@ def _ascent(
             "restarts: expected at least 1 where the gradient vanishes and no directions are given, got 0."
         )
     ball = Ball(landscape, rho, base)
-    rises = torch.tensor([climb(ball, start, steps) for start in starts], dtype=torch.float64)
+    rises = highest(ball, starts, steps)
     raw = float(rises.max())
     cost = Cost(gradients=1 + ball.gradients, seconds=time.perf_counter() - started)
-    return Sharpness(max(0.0, raw), raw, float(rho), "ascent", base, rises, lower_bound=True, cost=cost)
+    return Sharpness(max(0.0, raw), raw, rho, "ascent", base, rises, lower_bound=True, cost=cost)
 
 
 def _columns(landscape: Landscape, directions: Eigenpairs | Tensor | None) -> list[Tensor]:
