@@ -23,6 +23,11 @@ def test_golden_numbers():
     assert found["LAS_1"].value == pytest.approx(0.053219722662857, rel=1e-4)
     assert found["LAS_3"].value == pytest.approx(0.335259318827456, rel=1e-4)
     assert found["sharpness at 0.05"].value == pytest.approx(0.0143180843083978, rel=1e-9)
+    assert found["trace of Σ"].value == pytest.approx(1.29064319046283, rel=1e-10)
+    assert found["gradient noise scale"].value == pytest.approx(1.29064319046283 / 0.2740314130480007**2, rel=1e-9)
+    assert found["largest eigenvalue of Σ"].value == pytest.approx(1.002478793701, rel=1e-9)
+    assert found["cosine of Σ and H"].value == pytest.approx(0.946927145834954, rel=1e-9)
+    assert found["Zhu's ratio"].value == pytest.approx(5.13018745842257, rel=1e-9)
     for name, truth in {"trace": 3.8718508986352, "squared Frobenius norm": 8.39983556040}.items():
         row = found[name]
         assert row.low <= truth <= row.high

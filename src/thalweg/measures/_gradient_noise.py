@@ -109,7 +109,7 @@ def gradient_noise(
     weighted = None if inner is None or along is None or along <= 0 else _scaled(inner, along)
     engine = covariance.provenance.engine if made or top else None
     return replace(
-        _scales(found, signal, landscape.count),
+        scales(found, signal, landscape.count),
         curvature_trace=traced,
         curvature_scale=weighted,
         top=pairs,
@@ -147,7 +147,7 @@ def _scaled(inner: InnerProducts, along: float) -> Estimate | None:
     return inner.estimate(lambda cross, _: float(cross[0, 1]) / along)
 
 
-def _scales(found: Distances, signal: float, count: int) -> GradientNoise:
+def scales(found: Distances, signal: float, count: int) -> GradientNoise:
     """Tr Σ and the scales, with errors of first order from the influence of every item on tr Σ and on ‖ḡ‖²."""
     trace = float(found.squares.mean())
     # Removing what an item adds: d_i − tr Σ of the trace, 2 (g_i − ḡ)ᵀḡ of the signal.

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from thalweg.errors import ArgumentError
 from thalweg.krylov._operator import require_whole
 
+_LEAST = {"top": 1, "bottom": 1, "probes": 2, "steps": 2, "noise": 1, "alignment": 4, "seed": 0}
+
 
 @dataclass(frozen=True)
 class MeasureSettings:
@@ -19,6 +21,7 @@ class MeasureSettings:
         rtol: Half-width of the trace's 95 % interval to reach, relative; ``None`` takes what
             ``probes`` give, so that the work is known beforehand.
         noise: Leading eigenpairs of the gradient covariance.
+        alignment: Products with either matrix for what is made of both, beside those with the leading eigenvectors.
         rho: Radius of the sharpness.
         seed: Of every draw.
 
@@ -33,11 +36,12 @@ class MeasureSettings:
     steps: int = 40
     rtol: float | None = None
     noise: int = 5
+    alignment: int = 16
     rho: float = 0.05
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in {"top": 1, "bottom": 1, "probes": 2, "steps": 2, "noise": 1, "seed": 0}.items():
+        for name, least in _LEAST.items():
             count = getattr(self, name)
             require_whole(name, count)
             if count < least:

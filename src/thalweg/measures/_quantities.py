@@ -7,7 +7,7 @@ from thalweg.estimate import Estimate
 from thalweg.measures._anisotropy import anisotropy
 from thalweg.measures._measure_results import Quantity
 from thalweg.measures._shared import Need, Shared
-from thalweg.measures._sharpness import sharpness
+from thalweg.measures._sharpness import one_step
 
 Rows = list[Quantity]
 
@@ -32,6 +32,14 @@ def estimated(name: str, estimate: Estimate | None, absent: str = "") -> Quantit
     low, high = estimate.interval() or (None, None)
     note = "not converged" if estimate.converged is False else ""
     return Quantity(name, estimate.value, estimate.standard_error, low, high, "estimate", note)
+
+
+def of_data(name: str, estimate: Estimate | None, absent: str = "") -> Quantity:
+    """Return a row that is exact for these data, and say how it would differ on others."""
+    if estimate is None:
+        return exact(name, None, absent)
+    other = "" if estimate.data_error is None else f"± {estimate.data_error:.2g} on other data of the kind"
+    return exact(name, estimate.value, other)
 
 
 def bounded(name: str, value: float, residual: float, *, converged: bool) -> Quantity:
@@ -100,9 +108,34 @@ def gradient_share(shared: Shared) -> Rows:
 
 def one_step_sharpness(shared: Shared) -> Rows:
     """S_ρ by one step along the gradient that there is."""
-    found = sharpness(shared.landscape, shared.settings.rho)
+    found = one_step(shared.landscape, shared.settings.rho, *shared.slope)
     shared.spend(found.cost.gradients, found.cost.losses)
     return [Quantity(f"sharpness at {found.rho:g}", found.value, None, found.value, None, "lower bound", "one step")]
+
+
+def noise(shared: Shared) -> Rows:
+    """Tr Σ and the scales of one pass over single items, and the largest eigenvalue of Σ."""
+    found, pairs = shared.items, shared.noise
+    return [
+        of_data("trace of Σ", found.trace),
+        of_data("gradient noise scale", found.scale, "undefined at a critical point"),
+        bounded(
+            "largest eigenvalue of Σ",
+            float(pairs.values[0]),
+            float(pairs.residuals[0]),
+            converged=bool(pairs.converged[0]),
+        ),
+    ]
+
+
+def noise_alignment(shared: Shared) -> Rows:
+    """How Σ lies to H."""
+    found = shared.alignment
+    return [
+        estimated("cosine of Σ and H", found.cosine, "a matrix is zero"),
+        estimated("Zhu's ratio", found.zhu, "a trace may be zero"),
+        estimated("share of Σ in the leading eigenvectors", found.top_share, "Σ may be zero"),
+    ]
 
 
 QUANTITIES: dict[str, Measured] = {
@@ -113,4 +146,6 @@ QUANTITIES: dict[str, Measured] = {
     "sums": Measured(sums, ("spectrum",)),
     "anisotropy": Measured(gradient_share, ("slope", "spectrum")),
     "sharpness": Measured(one_step_sharpness, ("slope", "loss")),
+    "noise": Measured(noise, ("slope", "items", "noise")),
+    "alignment": Measured(noise_alignment, ("spectrum", "alignment")),
 }

@@ -14,12 +14,16 @@ from thalweg.errors import ConvergenceWarning
 from thalweg.estimate import Cost
 from thalweg.krylov import Eigenpairs, eigenpairs
 from thalweg.landscape import Landscape
+from thalweg.measures._alignment import alignment
+from thalweg.measures._gradient_noise import require_noisy, scales
+from thalweg.measures._item_gradients import distances
 from thalweg.measures._measure_settings import MeasureSettings
+from thalweg.measures._noise_results import Alignment, GradientNoise
 from thalweg.measures._spectrum import Spectrum, spectrum
 from thalweg.operators import Curvature, gradient_covariance, hessian
 from thalweg.progress import Progress
 
-Need = Literal["slope", "loss", "spectrum", "noise"]
+Need = Literal["slope", "loss", "items", "spectrum", "noise", "alignment"]
 
 # Products until an eigenvalue of the upper and of the lower end has converged, as trained classifiers take them.
 _A_TOP, _A_BOTTOM = 4, 20
@@ -62,10 +66,15 @@ class Shared:
             return Cost(losses=1, seconds=_seconds(self.landscape.loss))
         if need == "slope":
             return Cost(gradients=1, seconds=_seconds(lambda: self.slope))
+        if need == "items":
+            return Cost(gradients=1, seconds=2 * _seconds(lambda: self.slope))
         if need == "spectrum":
             ends = _A_TOP * min(settings.top, size) + _A_BOTTOM * min(settings.bottom, size)
             count = min(ends, size) + settings.probes * min(settings.steps, size)
             return self._of_products(self.hessian, count)
+        if need == "alignment":
+            each = min(settings.alignment + settings.top, size)
+            return self._of_products(self.covariance, each) + self._of_products(self.hessian, each)
         return self._of_products(self.covariance, min(_A_TOP * settings.noise, size))
 
     def _of_products(self, matrix: Curvature, count: int) -> Cost:
@@ -80,6 +89,7 @@ class Shared:
     @cached_property
     def covariance(self) -> Curvature:
         """Σ."""
+        require_noisy(self.landscape)
         return gradient_covariance(self.landscape)
 
     @cached_property
@@ -106,6 +116,27 @@ class Shared:
                 generator=self.generator,
                 progress=self._bar,
             )
+
+    @cached_property
+    def items(self) -> GradientNoise:
+        """What one pass over single items' gradients says."""
+        require_noisy(self.landscape)
+        gradient = self.slope[1]
+        self.spend(gradients=1)
+        found = distances(self.landscape, gradient, "auto", self._bar)
+        return scales(found, self.landscape.space.norm(gradient) ** 2, self.landscape.count)
+
+    @cached_property
+    def alignment(self) -> Alignment:
+        """Σ and H together, the leading eigenvectors of H counted exactly."""
+        return alignment(
+            self.covariance,
+            self.hessian,
+            top=self.spectrum.top,
+            products=self.settings.alignment + len(self.spectrum.top.values),
+            generator=self.generator,
+            progress=self._bar,
+        )
 
     @cached_property
     def noise(self) -> Eigenpairs:

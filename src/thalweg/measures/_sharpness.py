@@ -1,6 +1,7 @@
 """How far the loss can rise within a ball."""
 
 import time
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -91,15 +92,17 @@ def sharpness(
             found.value, found.reached, rho, "trust-region", found.base, None, lower_bound=True, cost=found.cost
         )
     require_nothing(method, generator=generator)
-    return _one_step(landscape, rho)
-
-
-def _one_step(landscape: Landscape, rho: float) -> Sharpness:
     started = time.perf_counter()
-    base, gradient = landscape.loss_and_gradient()
+    rise = one_step(landscape, rho, *landscape.loss_and_gradient())
+    return replace(rise, cost=replace(rise.cost, gradients=1, seconds=time.perf_counter() - started))
+
+
+def one_step(landscape: Landscape, rho: float, base: float, gradient: Tensor) -> Sharpness:
+    """Return S_ρ along a gradient that is there."""
+    started = time.perf_counter()
     ball = Ball(landscape, rho, base)
     raw = ball.loss(ball.edge(gradient)) - base if ball.norm(gradient) > 0 else None
-    cost = Cost(gradients=1, losses=int(raw is not None), seconds=time.perf_counter() - started)
+    cost = Cost(losses=int(raw is not None), seconds=time.perf_counter() - started)
     return Sharpness(max(0.0, raw or 0.0), raw, rho, "one-step", base, None, lower_bound=True, cost=cost)
 
 
