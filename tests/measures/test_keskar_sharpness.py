@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import optimize
 
 import thalweg as tw
 from tests.formula import formula, quadratic
@@ -64,6 +65,23 @@ def test_golden_networks_against_their_corners(network):
     assert found.rise >= first
     assert found.rise == pytest.approx(float((halves * g.abs()).sum()), rel=0.02)
     assert found.value == pytest.approx(100 * found.rise / (1 + landscape.loss()))
+
+
+@pytest.mark.parametrize("network", [g1, g2])
+def test_against_the_optimiser_of_the_paper(network):
+    """Keskar et al. maximise by ten iterations of L-BFGS-B from the centre; SciPy's finds no more."""
+    landscape = network()
+    theta, base = landscape.theta, landscape.loss()
+    halves = 0.3 * (theta.abs() + 1)
+
+    def falling(delta):
+        loss, gradient = landscape.loss_and_gradient(theta + torch.from_numpy(delta))
+        return -loss, -gradient.numpy()
+
+    box = optimize.Bounds(-halves.numpy(), halves.numpy())
+    theirs = optimize.minimize(falling, 0 * halves.numpy(), jac=True, method="L-BFGS-B", bounds=box)
+    ours = tw.keskar_sharpness(landscape, 0.3, steps=150, restarts=0)
+    assert ours.rise >= (-theirs.fun - base) * (1 - 1e-6)
 
 
 def test_the_identity_is_the_whole_space():

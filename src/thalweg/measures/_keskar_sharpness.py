@@ -115,12 +115,12 @@ def _coordinates(basis: Tensor | None, theta: Tensor) -> Tensor:
         return theta
     lengths = torch.linalg.vector_norm(basis, dim=0)
     units = basis / lengths
-    gram = (units.mT @ units).double()
+    gram = (units.mT @ units).cpu().double()
     values = torch.linalg.eigvalsh(gram) if bool(gram.isfinite().all()) else gram.new_zeros(1)
     if float(values[0]) < 1e3 * len(gram) * torch.finfo(basis.dtype).eps:
         raise ArgumentError(
             "subspace: expected independent columns, got some that are dependent to rounding. Orthonormalise them "
             "with torch.linalg.qr(A).Q."
         )
-    solved: Tensor = torch.linalg.solve(gram, (units.mT @ theta).double()).to(theta) / lengths
+    solved: Tensor = torch.linalg.solve(gram, (units.mT @ theta).cpu().double()).to(theta) / lengths
     return solved

@@ -117,8 +117,8 @@ def _weight(landscape: Landscape, layer: str) -> Tensor:
 
 def _root(weight: Tensor) -> Tensor:
     """R of full rank with R Rᵀ = W Wᵀ, (outputs, r)."""
-    wide = weight if weight.device.type == "mps" else weight.double()
-    left, values, _ = torch.linalg.svd(wide, full_matrices=False)
+    # Not every device has double precision.
+    left, values, _ = torch.linalg.svd(weight.cpu().double(), full_matrices=False)
     kept = values > values.max() * max(weight.shape) * torch.finfo(weight.dtype).eps
     root: Tensor = (left[:, kept] * values[kept]).to(weight)
     return root
@@ -149,6 +149,6 @@ def _whole(operator: Composite, progress: bool | Progress) -> Estimate:
             rows = torch.arange(count, device=space.device)
             columns[start + rows, rows] = 1
             image = operator @ columns
-            total += float(image[start + rows, rows].double().sum())
+            total += float(image[start + rows, rows].cpu().double().sum())
             bar.advance(count)
     return Estimate(total, 0.0)

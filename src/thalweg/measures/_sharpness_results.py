@@ -27,7 +27,7 @@ class QuadraticSharpness(Record):
             either sign of δ's part in it is a maximum, to the tolerance: then μ ≈ λ_max.
         interior: Whether the maximum lies inside of the ball (μ = 0).
         base: L(θ).
-        delta: δ, shape (P,); ``None`` after :meth:`without_delta`.
+        delta: δ, shape (P,), in the hard case the one where the loss is higher; ``None`` after :meth:`without_delta`.
         residual: ‖g − (μ − H) δ‖.
         converged: Whether the eigenpair and δ have converged.
         cost: What it took.
