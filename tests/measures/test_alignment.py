@@ -259,7 +259,7 @@ def test_golden_models():
 def test_scattered_minima_give_hch():
     """ℓ_i = ½ (θ − θ_i)ᵀ H (θ − θ_i): Σ = H C H with the covariance C of the minima, and nothing else fits."""
     root = randn(3, 3, seed=1)
-    curvature, minima = root @ root.mT, randn(40, 3, seed=2) * torch.tensor([3.0, 1.0, 0.2], dtype=DOUBLE)
+    minima = randn(40, 3, seed=2) * torch.tensor([3.0, 1.0, 0.2], dtype=DOUBLE)
     displacements = (minima - minima.mean(dim=0)).mT @ (minima - minima.mean(dim=0)) / 40
 
     class Point(nn.Module):
