@@ -243,14 +243,14 @@ def test_golden_models():
     assert models_["G"].cosine.value == pytest.approx(0.978051798922172, rel=1e-10)
     assert models_["H C H"].cosine.value == pytest.approx(exactly(noise, curvature @ curvature)["cosine"], rel=1e-10)
     assert found.norm.value == pytest.approx(float(noise.norm()), rel=1e-10)
-    assert models_["H"].predicted == 1
+    assert models_["H"].predicted == models_["G"].predicted
     assert models_["H C H"].predicted is None
     assert models_["H C H"].predicted_residual is None
     # 2L/C for one output.
     assert models_["G"].predicted == pytest.approx(2 * 0.195783175766876, rel=1e-10)
     gauss_newton = tw.ggn(landscape).dense()
-    for name, matrix in {"H": curvature, "G": models_["G"].predicted * gauss_newton}.items():
-        expected = float((noise - matrix).norm() / noise.norm())
+    for name, matrix in {"H": curvature, "G": gauss_newton}.items():
+        expected = float((noise - models_[name].predicted * matrix).norm() / noise.norm())
         assert models_[name].predicted_residual.value == pytest.approx(expected, rel=1e-9)
     assert found.best().name == "G"
     assert len(str(found).splitlines()) == 3
@@ -259,7 +259,7 @@ def test_golden_models():
 def test_scattered_minima_give_hch():
     """ℓ_i = ½ (θ − θ_i)ᵀ H (θ − θ_i): Σ = H C H with the covariance C of the minima, and nothing else fits."""
     root = randn(3, 3, seed=1)
-    curvature, minima = root @ root.mT, randn(40, 3, seed=2) * torch.tensor([3.0, 1.0, 0.2], dtype=DOUBLE)
+    minima = randn(40, 3, seed=2) * torch.tensor([3.0, 1.0, 0.2], dtype=DOUBLE)
     displacements = (minima - minima.mean(dim=0)).mT @ (minima - minima.mean(dim=0)) / 40
 
     class Point(nn.Module):
@@ -304,8 +304,33 @@ def test_a_well_specified_classifier_gives_h():
     targets = torch.multinomial(model(inputs).softmax(dim=1).detach(), 1, generator=source)[:, 0]
     found = by_name(tw.noise_models(tw.Landscape(model, tw.objectives.cross_entropy(), [(inputs, targets)])))
     assert found["H"].predicted_residual.value < 0.1
-    assert found["G"].predicted is None
+    assert (found["H"].predicted, found["G"].predicted) == (1, 1)
     assert found["G"].multiple.value == pytest.approx(1, rel=0.05)
+
+
+def test_several_terms_an_item_share_its_noise():
+    """Four binary targets an item, each a term: the covariance is a quarter of G."""
+    source = torch.Generator().manual_seed(0)
+    inputs = torch.randn(6000, 2, dtype=DOUBLE, generator=source)
+    model = nn.Linear(2, 4, bias=False).double()
+    targets = torch.bernoulli(model(inputs).sigmoid().detach(), generator=source)
+    landscape = tw.Landscape(model, tw.objectives.binary_cross_entropy(), [(inputs, targets)])
+    found = by_name(tw.noise_models(landscape))["G"]
+    assert found.predicted == 0.25
+    assert found.predicted_residual.value < 0.1
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        tw.objectives.cross_entropy(label_smoothing=0.1),
+        tw.objectives.cross_entropy(weight=torch.tensor([1.0, 2.0, 3.0])),
+    ],
+)
+def test_no_likelihood_predicts_nothing(objective):
+    found = by_name(tw.noise_models(tw.Landscape(models.mlp(), objective, [(randn(12, 4), classes(12))])))
+    assert (found["H"].predicted, found["G"].predicted, found["G"].predicted_residual) == (None,) * 3
+    assert found["G"].cosine is not None
 
 
 def test_models_from_random_products():

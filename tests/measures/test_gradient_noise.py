@@ -362,7 +362,7 @@ def test_train_mode_is_refused():
     landscape = tw.Landscape(models.cnn(), CE(), [(randn(6, 1, 6, 6), classes(6))], mode="train")
     for function in (tw.gradient_noise, tw.noise_models, lambda given: tw.minibatch_covariance(given, 2)):
         with pytest.raises(
-            ArgumentError, match="expected one with mode='eval', got mode='train'.*no gradient of its own"
+            ArgumentError, match=r"expected one with mode='eval', got mode='train'.*no gradient of its own"
         ):
             function(landscape)
 
@@ -370,7 +370,7 @@ def test_train_mode_is_refused():
 def test_a_single_item_is_refused():
     landscape = tw.Landscape(models.mlp(), CE(), [(randn(1, 4), classes(1))])
     for function in (tw.gradient_noise, tw.noise_models):
-        with pytest.raises(ArgumentError, match="landscape: expected at least 2 data items.*got 1"):
+        with pytest.raises(ArgumentError, match=r"landscape: expected at least 2 data items.*got 1"):
             function(landscape)
 
 
@@ -418,3 +418,67 @@ def test_gradients_that_are_not_finite_are_named():
     data = [(torch.ones(3, 1, dtype=DOUBLE), torch.ones(3, 1, dtype=DOUBLE))]
     with pytest.raises(NonFiniteError):
         tw.gradient_noise(tw.Landscape(Root(), tw.objectives.squared_error(), data, check=False))
+
+
+@pytest.mark.parametrize("low", [torch.float32, torch.bfloat16])
+def test_lower_precision(low):
+    """Sums are of single precision at least, whatever the parameters are."""
+    data = [(randn(64, 4), classes(64))]
+    expected = tw.gradient_noise(tw.Landscape(models.mlp(), CE(), data))
+    landscape = tw.Landscape(models.mlp(), CE(), data, dtype=low)
+    found = tw.gradient_noise(landscape, curvature=tw.ggn(landscape), products=60)
+    tolerance = 1e-5 if low is torch.float32 else 0.03
+    assert found.trace.value == pytest.approx(expected.trace.value, rel=tolerance)
+    assert found.population_scale.value == pytest.approx(expected.population_scale.value, rel=3 * tolerance)
+    exact = tw.alignment(*(make(tw.Landscape(models.mlp(), CE(), data)) for make in (tw.gradient_covariance, tw.ggn)))
+    pair = tw.gradient_covariance(landscape), tw.ggn(landscape)
+    assert tw.alignment(*pair).cosine.value == pytest.approx(exact.cosine.value, rel=tolerance)
+    assert found.curvature_trace.value == pytest.approx(exact.inner.value, rel=3 * tolerance)
+
+
+def test_gradient_checkpointing_goes_one_by_one():
+    """Parts of the model that run again on the way back cannot be vectorised, and need not be."""
+
+    class Checkpointed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = models.mlp()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.utils.checkpoint.checkpoint(self.body, x, use_reentrant=False)
+
+    data = [(randn(30, 4), classes(30))]
+    found = tw.gradient_noise(tw.Landscape(Checkpointed(), CE(), data))
+    expected = tw.gradient_noise(tw.Landscape(models.mlp(), CE(), data))
+    assert found.trace.value == pytest.approx(expected.trace.value, rel=1e-10)
+
+
+def test_a_shape_that_cannot_be_vectorised_comes_later(monkeypatch):
+    """The trial saw other items: from the first that stop it on, all go one by one."""
+
+    class Looking(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = models.mlp()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            if x.shape[1] > 2 and float(x.abs().max()) < 0:
+                return x
+            return self.body(x.sum(dim=1))
+
+    data = [(randn(40, 2, 4), classes(40)), (randn(30, 3, 4), classes(30)), (randn(8, 2, 4), classes(8))]
+    landscape = tw.Landscape(Looking(), CE(), data)
+    # A clock that counts its calls: groups are always faster.
+    monkeypatch.setattr(_item_gradients.time, "perf_counter", iter(range(10**6)).__next__)
+    together, plain = [], _item_gradients.item_gradients
+
+    def noted(landscape, found, batch, rows):
+        together.append(rows[0].shape)
+        return plain(landscape, found, batch, rows)
+
+    monkeypatch.setattr(_item_gradients, "item_gradients", noted)
+    expected = float(tw.gradient_covariance(landscape).dense().trace())
+    found = tw.gradient_noise(landscape)
+    assert found.way == "item by item"
+    assert found.trace.value == pytest.approx(expected, rel=1e-10)
+    assert together == [(2, 2, 4), (40, 2, 4), (30, 3, 4)]

@@ -133,6 +133,9 @@ def test_confinement_by_hand():
     assert found.path == pytest.approx(0.9)
     assert found.updates == (pytest.approx(0.9), pytest.approx(0.9), None)
     assert (found.null_mean, found.null_sd) == (0.25, pytest.approx(math.sqrt(2 * 3 / (16 * 6))))
+    assert found.gradients is None
+    gradients = torch.tensor([[3, 4, 0, 0], [0, 0, 0, 0]], dtype=DOUBLE)
+    assert tw.confinement(points, EYE[:, :1], gradients=gradients).gradients == (pytest.approx(0.36), None)
     assert str(found) == "0 of the displacement in the subspace (a random direction: 0.25 ± 0.2)"
 
 
@@ -168,6 +171,11 @@ def test_a_closed_path_has_no_displacement():
     assert str(found) == "displacement in the subspace undefined: the end is the start"
     still = tw.confinement(torch.stack([EYE[0], EYE[0]]), EYE[:, :1])
     assert (still.path, still.updates) == (None, (None,))
+
+
+def test_gradients_of_another_size_are_named():
+    with unchecked(), pytest.raises(ArgumentError, match=r"gradients\[0\]: expected 4 entries .* got 3"):
+        tw.confinement(torch.zeros(2, 4, dtype=DOUBLE), EYE[:, :2], gradients=torch.zeros(2, 3, dtype=DOUBLE))
 
 
 def test_a_basis_of_another_size_is_named():
@@ -313,7 +321,7 @@ def test_a_meter_that_cannot_tell_yet():
         meter.read()
     with pytest.raises(ArgumentError, match="gradient: expected one at every point or at none"):
         meter.add(torch.ones(2))
-    with pytest.raises(ArgumentError, match="theta: expected 2 entries .* as the first one, got 3"):
+    with pytest.raises(ArgumentError, match=r"theta: expected 2 entries .* as the first one, got 3"):
         meter.add(torch.ones(3), torch.ones(3))
     meter.add(torch.ones(2), torch.ones(2))
     assert meter.read().gradient_angles == (None,)

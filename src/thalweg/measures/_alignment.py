@@ -10,6 +10,7 @@ from torch import Tensor
 from thalweg.errors import ArgumentError
 from thalweg.estimate import Cost, Estimate
 from thalweg.krylov._results import Eigenpairs
+from thalweg.krylov._widened import widened
 from thalweg.measures._inner_products import InnerProducts, inner_products, require_comparable
 from thalweg.measures._noise_results import Alignment
 from thalweg.operators import Operator
@@ -66,11 +67,12 @@ def alignment(
         (0.96, 0.979592)
     """
     require_comparable({"first": first, "second": second}, products)
-    columns, values = directions(first.space, top)
+    one = widened(first)
+    columns, values = directions(one.space, top)
     started = time.perf_counter()
     with track(min(products, first.space.size), "alignment", progress) as bar:
         found = inner_products([first, second], columns, products, generator, bar)
-        quotients = None if columns is None else first.space.gram(columns, first @ columns).diagonal().double().cpu()
+        quotients = None if columns is None else one.space.gram(columns, one @ columns).diagonal().double().cpu()
     made = 2 * found.made + (0 if columns is None else columns.shape[1])
     cost = Cost(matvecs=made, seconds=time.perf_counter() - started)
     size = first.space.size

@@ -9,13 +9,16 @@ from scipy import stats
 from torch import Tensor
 
 from thalweg.krylov._results import Eigenpairs
-from thalweg.measures._bases import columns_of, points_of, share_spread
+from thalweg.measures._bases import columns_of, points_of, require_like, share_spread
 from thalweg.measures._trajectory_results import Confinement
 from thalweg.vectors import VectorSpace
 
 
 def confinement(
-    checkpoints: Float[Tensor, "t p"] | Sequence[Float[Tensor, " p"]], basis: Eigenpairs | Float[Tensor, "p k"]
+    checkpoints: Float[Tensor, "t p"] | Sequence[Float[Tensor, " p"]],
+    basis: Eigenpairs | Float[Tensor, "p k"],
+    *,
+    gradients: Float[Tensor, "s p"] | Sequence[Float[Tensor, " p"]] | None = None,
 ) -> Confinement:
     r"""Return the shares of a trajectory's displacement and of its updates in the span V of k vectors.
 
@@ -28,15 +31,17 @@ def confinement(
     Updates of gradient descent go mostly along leading eigenvectors of the Hessian, where they oscillate, while the
     displacement need not (Gur-Ari, Roberts & Dyer, 2018): look at both.
 
-    Cost: kT inner products.
+    Cost: kT inner products, twice that with gradients.
 
     Args:
         checkpoints: θ_0, …, θ_T, shape (T + 1, P), at least two.
         basis: Eigenpairs with vectors, or orthonormal columns, shape (P, k).
+        gradients: g_0, …, g_T or fewer of them, whose energy in V is asked for too; see also
+            :func:`thalweg.anisotropy`, for one gradient and every k.
 
     Raises:
-        ArgumentError: If checkpoints differ in length, type or device, an entry is not finite, or the basis does not
-            fit them or is not orthonormal.
+        ArgumentError: If checkpoints or gradients differ in length, type or device, an entry is not finite, or the
+            basis does not fit them or is not orthonormal.
 
     Example:
         >>> import torch
@@ -46,6 +51,9 @@ def confinement(
         (0.36, 0.36, (1.0, 0.0))
     """
     points = points_of(checkpoints, "checkpoints", 2)
+    slopes = [] if gradients is None else points_of(gradients, "gradients", 1)
+    if slopes:
+        require_like(slopes[0], points[0], "gradients[0]", "checkpoints[0]")
     space = VectorSpace(len(points[0]), points[0].dtype, points[0].device)
     columns = columns_of(basis, "basis", space.size).to(points[0])
     size, k = columns.shape
@@ -60,6 +68,7 @@ def confinement(
         displacement_p=None if displacement is None else tail,
         path=_share(math.fsum(inside for inside, _ in pairs), total),
         updates=tuple(_share(*pair) for pair in pairs),
+        gradients=None if gradients is None else tuple(_share(*_energies(space, columns, slope)) for slope in slopes),
         null_mean=k / size,
         null_sd=share_spread(k, size),
     )

@@ -12,6 +12,7 @@ from thalweg.errors import ArgumentError
 from thalweg.estimate import Cost, Estimate
 from thalweg.krylov import Eigenpairs, eigenpairs
 from thalweg.krylov._operator import require_whole
+from thalweg.krylov._widened import held, widened
 from thalweg.landscape import Landscape
 from thalweg.measures._inner_products import InnerProducts, inner_products, require_comparable
 from thalweg.measures._item_gradients import Distances, distances
@@ -54,12 +55,13 @@ def gradient_noise(
     the result says which it was. An estimate of tr Σ by two random products costs as much as all that, and misses by
     some √(1/d) where d eigenvalues hold the trace.
 
-    Valid for: gradients that differ. Where all are the same to s digits of the landscape's type, 2s are lost in groups;
-    those are refused for items one by one, whose mean is subtracted first.
+    Valid for: gradients that differ. Where all are the same to s digits, the square of their differences has 2s digits
+    less than the landscape's type; groups that are seen to lose them are given up for items one by one, from each of
+    which the mean is subtracted before anything is squared, and which lose s.
 
-    Cost: two gradients, the second of single items (1 to 3 times the first), and N backward passes where items cannot
-    go together; with ``curvature`` as many products with it and with Σ as ``products``, and one; with ``top`` those of
-    :func:`thalweg.eigenpairs`.
+    Cost: two gradients, the second of single items (1 to 3 times the first), or N backward passes where items cannot go
+    together or batches are of up to four; with ``curvature`` as many products with it and with Σ as ``products``, and
+    one; with ``top`` those of :func:`thalweg.eigenpairs`.
 
     Args:
         landscape: In eval mode, with at least two items that its objective lets be seen.
@@ -89,23 +91,28 @@ def gradient_noise(
     require_whole("top", top)
     if top < 0:
         raise ArgumentError(f"top: expected at least 0, got {top}.")
-    started, space = time.perf_counter(), landscape.space
+    started, space = time.perf_counter(), held(landscape.space)
     covariance = gradient_covariance(landscape)
     if curvature is not None:
         require_comparable({"landscape": covariance, "curvature": curvature}, products)
     source = torch.Generator().manual_seed(0) if generator is None else generator
     with track(landscape.count, "gradient noise", progress) as bar:
-        mean = landscape.gradient()
+        # Squares of half precision would be of no use.
+        mean = landscape.gradient().to(space.dtype)
         found = distances(landscape, mean, memory, bar)
         pairs = eigenpairs(covariance, top, generator=source, progress=bar) if top else None
         inner = None
         if curvature is not None:
             inner = inner_products([covariance, curvature], _vectors(pairs), products, source, bar)
     signal = space.norm(mean) ** 2
-    along = None if curvature is None else space.dot(mean, curvature @ mean)
+    along = None if curvature is None else space.dot(mean, widened(curvature) @ mean)
     traced = None if inner is None else inner.estimate(lambda cross, _: float(cross[0, 1]))
     made = 0 if inner is None else 2 * inner.made + 1
-    cost = Cost(made + (0 if pairs is None else pairs.matvecs), gradients=2, seconds=time.perf_counter() - started)
+    cost = Cost(
+        made + (0 if pairs is None else pairs.matvecs),
+        gradients=2 + int(made + top > 0),
+        seconds=time.perf_counter() - started,
+    )
     weighted = None if inner is None or along is None or along <= 0 else _scaled(inner, along)
     engine = covariance.provenance.engine if made or top else None
     return replace(

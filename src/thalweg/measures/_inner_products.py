@@ -9,7 +9,8 @@ from torch import Tensor
 
 from thalweg.errors import ArgumentError
 from thalweg.estimate import Estimate
-from thalweg.krylov._operator import require_whole
+from thalweg.krylov._operator import SymmetricOperator, require_whole
+from thalweg.krylov._widened import widened
 from thalweg.operators import Operator
 from thalweg.operators._composite import require_operator
 from thalweg.progress import Progress
@@ -63,7 +64,7 @@ class InnerProducts:
 
 
 def inner_products(
-    operators: Sequence[Operator], given: Tensor | None, products: int, generator: torch.Generator | None, bar: Progress
+    matrices: Sequence[Operator], given: Tensor | None, products: int, generator: torch.Generator | None, bar: Progress
 ) -> InnerProducts:
     r"""Estimate tr A_iA_j and tr A_i for all i and j from ``products`` products with each matrix.
 
@@ -73,8 +74,8 @@ def inner_products(
     and a sketch of every matrix's range. All columns of the identity are taken where that is no more work.
 
     Args:
-        operators: Symmetric matrices of one space.
-        given: Columns for Q, shape (P, k).
+        matrices: Symmetric ones of one space.
+        given: Columns for Q, shape (P, k), of single precision at least.
         products: With each matrix.
         generator: Of sketch and probes; ``None`` is a fresh one of seed 0.
         bar: Told of every product.
@@ -82,6 +83,7 @@ def inner_products(
     Raises:
         ArgumentError: If the products do not suffice for two probes.
     """
+    operators = [widened(matrix) for matrix in matrices]
     space, size, many = operators[0].space, operators[0].space.size, len(operators)
     source = torch.Generator().manual_seed(0) if generator is None else generator
     if size <= products:
@@ -136,7 +138,7 @@ def require_comparable(operators: dict[str, Operator], products: int) -> None:
         raise ArgumentError(f"products: expected at least 4, got {products}.")
 
 
-def _forms(operators: Sequence[Operator], rows: Tensor, bar: Progress) -> tuple[Tensor, Tensor]:
+def _forms(operators: Sequence[SymmetricOperator], rows: Tensor, bar: Progress) -> tuple[Tensor, Tensor]:
     """Return zᵀA_iA_jz and zᵀA_iz of every row z, shapes (n, m, m) and (n, m)."""
     space = operators[0].space
     block = rows.contiguous().mT

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from thalweg.errors import ArgumentError, MemoryBudgetError, NonFiniteError
+from thalweg.krylov._widened import held
 from thalweg.landscape import Landscape
 from thalweg.landscape._batches import Batch, split, taken, tensors_of
 from thalweg.landscape._gradients import gradients_of
@@ -25,6 +26,8 @@ Memory = int | Literal["auto"]
 _MOST = 256
 # Items that both ways are tried on.
 _TRIED = 2
+# Vectorised derivatives have holes of many kinds; what went wrong for other reasons will do so again one by one.
+_UNABLE = (RuntimeError, NotImplementedError)
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ def distances(landscape: Landscape, mean: Tensor, memory: Memory, bar: Progress)
 
     Args:
         landscape: In eval mode, its items visible.
-        mean: ḡ, shape (P,).
+        mean: ḡ, shape (P,), of single precision at least.
         memory: Bytes for the gradients and graphs of some items, or "auto" for half of what is free.
         bar: Told of every item.
 
@@ -111,10 +114,19 @@ class _Walk:
             yield from done
         if self.way == "items together":
             for piece in split(batch, self._shape(batch)[1]):
-                yield self._together(piece)
+                yield self._group(piece)
             return
         for item in split(batch, 1):
             yield self._one_graph(item)
+
+    def _group(self, piece: Batch) -> Tensor:
+        """The items of one piece together, and one by one from the first that cannot be."""
+        if self.way == "items together":
+            try:
+                return self._together(piece)
+            except _UNABLE:
+                self.way = "item by item"
+        return torch.cat([self._one_graph(item) for item in split(piece, 1)])
 
     def _one_graph(self, batch: Batch) -> Tensor:
         """The items of one batch, one gradient after the other."""
@@ -125,7 +137,7 @@ class _Walk:
 
     def _pair(self, parts: tuple[Tensor | None, ...]) -> Tensor:
         gap = self._landscape.layout.flatten(parts, self._mean).mul_(self._scale).sub_(self._mean)
-        space = self._landscape.space
+        space = held(self._landscape.space)
         return torch.tensor([space.norm(gap) ** 2, space.dot(gap, self._mean)], dtype=torch.float64)
 
     def _together(self, piece: Batch) -> Tensor:
@@ -154,7 +166,7 @@ class _Walk:
         if kind not in self._shapes:
             # A copy: a view would be counted as all of the batch.
             item = taken(batch, torch.zeros(1, dtype=torch.long))
-            with held_bytes(self._landscape) as held:
+            with held_bytes(self._landscape) as saved:
                 graph = self._landscape.terms(self._landscape.leaves(), item).weighted_sum()
             del graph
             found = factored(self._landscape, item)
@@ -163,7 +175,7 @@ class _Walk:
             # Gradients, what lies between them and their mean, and a copy; factors are as large as what is saved.
             formed = 3 * width * sum(sizes[place] for place in found.others)
             largest = 3 * width * max((sizes[place] for place in found.weights), default=0)
-            each = formed + (largest if _longest(found) > 1 else 0) + 4 * held.total
+            each = formed + (largest if _longest(found) > 1 else 0) + 4 * saved.total
             self._shapes[kind] = found, max(1, min(_MOST, self._budget // max(each, 1)))
         return self._shapes[kind]
 
@@ -185,8 +197,7 @@ class _Walk:
             self._together(taken(batch, torch.arange(min(_TRIED, size))))
             started = time.perf_counter()
             quick = self._together(taken(batch, torch.arange(size)))
-        except (RuntimeError, NotImplementedError):
-            # Vectorised derivatives have holes of many kinds.
+        except _UNABLE:
             return batch, []
         elapsed = (time.perf_counter() - started) / size
         if size <= _TRIED or not self._agree(quick[1 : _TRIED + 1], trusted):

@@ -14,7 +14,7 @@ from thalweg.measures._noise_results import NoiseModel, NoiseModels
 from thalweg.operators import FunctionOperator, Operator, ggn, gradient_covariance, hessian
 from thalweg.progress import Progress, track
 
-# Residuals of these are what makes the noise, each with the variance 2L/C.
+# Of these the variance of the residuals is known, 2L/C each (in the convention with the factor ½).
 _SQUARES = ("squared_error", "mse")
 
 
@@ -28,19 +28,23 @@ def noise_models(
 ) -> NoiseModels:
     r"""Hold models of the noise covariance Σ of one item's gradient against Σ itself.
 
-    ============  ==================================================================================================
-    Σ ≈ H         negative log-likelihoods near a well-specified optimum, where both are the Fisher matrix; c = 1
-    Σ ≈ H C H     exact for ℓ_i = ½(θ − θ_i)ᵀH(θ − θ_i) with C = Cov θ_i, where minima scatter and curvatures do not;
-                  c = 1 for a given C. Without one, C is a multiple of the identity: Σ ∝ H²
-    Σ ≈ (2L/C)G   squared errors of C outputs with residuals that are isotropic and independent of the gradients
-                  (Mori et al., 2022, for C = 1); c = 2L/C for these objectives, and free for others
-    ============  ==================================================================================================
+    ==========  ====================================================================================================
+    Σ ≈ c G     targets that are drawn from the model, where Σ is the Fisher matrix and G is, too. c = 1 for one term an
+                item, and N/Σw for several that are independent. For squared errors of C outputs c = 2L/C, whatever the
+                variance of the residuals, if they are isotropic and independent of the gradients (Mori et al., 2022,
+                for C = 1)
+    Σ ≈ c H     the same near an optimum, where H ≈ G
+    Σ ≈ H C H   exact for ℓ_i = ½(θ − θ_i)ᵀH(θ − θ_i) with C = Cov θ_i, where minima scatter and curvatures do not;
+                c = 1 for a given C. Without one, C is a multiple of the identity, Σ ∝ H²
+    ==========  ====================================================================================================
+
+    ``predicted`` is ``None`` for objectives that are no likelihoods, and for class weights.
 
     They exclude each other: by HS + SH = ηΣ/B, SGD with Σ ∝ H has a stationary covariance S ∝ I, and with Σ = HCH one
     of ηHC/(2B), for C that commutes with H. The cosine says whether the shape of a model is right; ``multiple`` beside
     ``predicted`` says whether its size is. All matrices see the same random vectors: see :func:`alignment` for errors.
 
-    Cost: ``products`` products with each of Σ, H, G and H C H, the last two with H and one with C.
+    Cost: ``products`` products with each of Σ, H, G and H C H, the last two with H and one with C; a pass of losses.
 
     Args:
         landscape: In eval mode, with at least two items that its objective lets be seen.
@@ -81,10 +85,10 @@ def noise_models(
     require_comparable(dict(zip(("Σ", "H", "H C H", "G"), operators, strict=True)), products)
     with track(min(products, space.size), "noise models", progress) as bar:
         found = inner_products(operators, None, products, generator, bar)
-    names = {"H": 1.0, "H C H": None if displacements is None else 1.0, "G": _size_of_squares(landscape)}
+    fisher = _multiple_of_fisher(landscape)
+    names = {"H": fisher, "H C H": None if displacements is None else 1.0, "G": fisher}
     models = tuple(_model(found, place, name, names[name]) for place, name in enumerate(names, start=1))
-    losses = int(names["G"] is not None)
-    cost = Cost(matvecs=5 * found.made, losses=losses, seconds=time.perf_counter() - started)
+    cost = Cost(matvecs=5 * found.made, losses=1, seconds=time.perf_counter() - started)
     return NoiseModels(models, norm_of(found, 0), cost, covariance.provenance)
 
 
@@ -99,12 +103,16 @@ def _model(found: InnerProducts, place: int, name: str, predicted: float | None)
     )
 
 
-def _size_of_squares(landscape: Landscape) -> float | None:
-    """2L/C with C outputs an item, for objectives that are squared errors."""
-    if landscape.objective.name not in _SQUARES:
+def _multiple_of_fisher(landscape: Landscape) -> float | None:
+    """The c of Σ = cG for targets drawn from the model."""
+    if landscape.objective.draw is None:
         return None
+    found = landscape.evaluate()
+    if landscape.objective.name not in _SQUARES:
+        # Of N items' gradients, each (N/Σw) Σ_j ∇ℓ_j, and G = Σ F_j/Σw: only for weights that are 1 or 0.
+        return landscape.count / landscape.weight if found.terms == landscape.weight else None
     with landscape.reading(), torch.no_grad():
         batch = next(iter(landscape.batches()))[1]
         outputs = landscape.outputs(landscape.leaves(grad=False), batch)
     each: float = outputs.numel() / len(outputs)
-    return 2 * landscape.loss() / each
+    return 2 * found.loss.value / each

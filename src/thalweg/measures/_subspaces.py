@@ -15,9 +15,7 @@ from thalweg.measures._trajectory_results import SubspaceDrift, SubspaceOverlap
 Basis = Eigenpairs | Float[Tensor, "p _"]
 
 
-def subspace_overlap(
-    first: Eigenpairs | Float[Tensor, "p k"], second: Eigenpairs | Float[Tensor, "p m"]
-) -> SubspaceOverlap:
+def subspace_overlap(first: Basis, second: Basis) -> SubspaceOverlap:
     r"""Compare two subspaces of k and m dimensions by their principal angles.
 
     .. math:: \frac{\|U^\top V\|_F^2}{\min(k, m)} = \frac{1}{\min(k, m)} \sum_i \cos^2 \vartheta_i

@@ -64,6 +64,7 @@ class Confinement(Record):
         displacement_p: Probability that a random direction has as large a share; ``None`` with ``displacement``.
         path: Share of Σ‖θ_{t+1} − θ_t‖²; ``None`` where nothing moves.
         updates: Share of each ‖θ_{t+1} − θ_t‖²; ``None`` for one that is zero.
+        gradients: Share of each ‖g_t‖²; ``None`` without gradients, and for one that is zero.
         null_mean: k/P, the mean for a direction drawn uniformly.
         null_sd: Its standard deviation, √(2k(P−k) / (P²(P+2))).
     """
@@ -72,6 +73,7 @@ class Confinement(Record):
     displacement_p: float | None
     path: float | None
     updates: tuple[float | None, ...]
+    gradients: tuple[float | None, ...] | None
     null_mean: float
     null_sd: float
 
