@@ -126,7 +126,7 @@ def test_a_normal_crossing():
     exact = crossing_by_quadrature(20.0, 1.0)
     landscape = formula(lambda t: (t[:40].square() * t[40:].square()).sum(), [0.0] * 80)
     found = local_learning_coefficient(
-        landscape, inverse_temperature=20.0, localisation=1.0, step_size=0.004, burn_in=2000, draws=6000
+        landscape, inverse_temperature=20.0, localisation=1.0, step_size=0.004, burn_in=1000, draws=2500
     )
     low, high = found.estimate.interval(0.999)
     assert low < 40 * exact * 1.03
