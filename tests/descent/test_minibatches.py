@@ -48,6 +48,17 @@ def test_masked_terms_keep_the_denominator_of_all_data():
     assert sum(values) / 4 == pytest.approx(whole.loss(), rel=1e-12)
 
 
+def test_the_same_minibatch_again():
+    whole = landscape()
+    batches, twin = (Minibatches(whole, 5, torch.Generator().manual_seed(1)) for _ in range(2))
+    there = whole.theta + 0.1
+    with whole.reading():
+        batches.slope(whole.theta)
+        value, _ = twin.slope(there)
+        assert batches.again(there) == pytest.approx(value, rel=1e-14)
+        assert batches.again(there) == batches.again(there)
+
+
 def test_what_cannot_be_drawn_is_refused():
     for size in (0, 31, 2.0, True):
         with unchecked(), pytest.raises(ArgumentError, match="batch_size: expected a whole number from 1 to the 30"):

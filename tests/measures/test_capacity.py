@@ -348,6 +348,13 @@ def test_what_is_no_layer_is_named():
     assert [layer.name for layer in heads.layers] == ["attention.out_proj", "head"]
 
 
+def test_an_objective_without_terms_has_no_fisher_rao_norm():
+    black_box = tw.objectives.from_function(lambda model, batch: model(batch).square().mean(), len)
+    found = capacity(tw.Landscape(mlp(), black_box, [randn(6, 4)]), quantile=None)
+    assert "black box" in found.undetermined["fisher_rao"]
+    assert found.measures["prod_of_spec"].value > 0
+
+
 def test_tied_weights_count_once():
     objective = tw.objectives.causal_lm()
     landscape = tw.Landscape(tied(), objective, [tokens()])
@@ -424,6 +431,24 @@ def test_margins_over_batches_and_masks():
     assert str(found).startswith("6 margins, ")
     with pytest.raises(ArgumentError, match="level: expected a number from 0 to 1, got 2"):
         found.quantile(2)
+
+
+def test_margins_of_sequences_and_of_targets_that_are_probabilities():
+    class Scaled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.factor = nn.Parameter(torch.ones(1, dtype=torch.float64))
+
+        def forward(self, x):
+            return self.factor * x
+
+    logits, labels = randn(2, 3, 5), classes(10).reshape(2, 5)
+    found = margins(tw.Landscape(Scaled(), CROSS_ENTROPY, [(logits, labels)])).values
+    flat = logits.movedim(1, -1).reshape(10, 3)
+    whole = margins(tw.Landscape(Scaled(), CROSS_ENTROPY, [(flat, labels.flatten())])).values
+    torch.testing.assert_close(found, whole)
+    soft = 0.8 * nn.functional.one_hot(labels.flatten(), 3).double() + 0.2 / 3
+    torch.testing.assert_close(margins(tw.Landscape(Scaled(), CROSS_ENTROPY, [(flat, soft)])).values, whole)
 
 
 def test_margins_of_two_classes_by_one_logit_and_by_two():

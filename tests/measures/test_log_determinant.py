@@ -62,7 +62,7 @@ def test_an_estimate_covers_and_counts_its_products():
     found = log_determinant_flatness(tridiagonal(50), 0.01, known=10, steps=40)
     low, high = found.estimate.interval(0.999)
     assert low < 6.70602953026 < high
-    assert 0 < found.estimate.standard_error < 3
+    assert 0 < found.estimate.standard_error < 6
     assert found.estimate.cost.matvecs >= 8 * 40
 
 

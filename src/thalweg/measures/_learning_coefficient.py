@@ -65,7 +65,9 @@ def local_learning_coefficient(
     * the finite step: a direction counts :math:`1/(1 - a/2)` times as much, a = ε(nβh + γ)/2, and the chain diverges
       beyond a = 2. The default step has a = 0.1 in the stiffest direction, of the Hessian at w*;
     * the noise of minibatches, which heats: it adds ε²(nβ)²/4 times the covariance of their gradients to the variance ε
-      of each step. ``batch_size=None`` takes gradients on all data and has none.
+      of each step (less over a pass, whose minibatches do not overlap). ``batch_size=None`` takes gradients on all data
+      and has none;
+    * the start, which is cold: a direction is warm after some 1/a steps, the flat ones last, after 2/(εγ).
 
     Chains that diverge end the work, with their names. What else may be amiss is said by a warning and in the result:
     chains that do not agree (``rhat``), that left the neighbourhood (``left``: ‖w − w*‖ beyond what the spring alone
@@ -104,7 +106,8 @@ def local_learning_coefficient(
         >>> model = torch.nn.Linear(16, 1, bias=False)
         >>> _ = torch.nn.init.zeros_(model.weight)
         >>> landscape = tw.Landscape(model, tw.objectives.squared_error(), [(inputs, torch.zeros(64, 1))])
-        >>> found = local_learning_coefficient(landscape, localisation=0.01, chains=2)  # H = I: λ = 16/2
+        >>> settings = {"localisation": 0.01, "burn_in": 50, "draws": 200}
+        >>> found = local_learning_coefficient(landscape, **settings, chains=2)  # H = I: λ = 16/2
         >>> abs(found.value - 8) < 1
         True
     """

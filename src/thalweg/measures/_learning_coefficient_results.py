@@ -22,7 +22,8 @@ class LearningCoefficient(Record):
         below: Share of draws whose loss is below that at w*.
         distances: Largest ‖w − w*‖ of each chain, shape (chains,).
         left: Chains that left the neighbourhood of w*, counted from 0.
-        hot: Chains whose λ̂ is above P/2, the most that any analytic loss has at a minimum.
+        hot: Chains whose λ̂ is above P/2, the most that any analytic loss has at a minimum, by more than a fifth, which
+            a finite step explains, and four standard errors.
         base: L(w*), on all data.
         inverse_temperature: nβ, which multiplies the mean loss.
         localisation: γ.

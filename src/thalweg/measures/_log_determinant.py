@@ -14,6 +14,7 @@ from thalweg.errors import ArgumentError
 from thalweg.estimate import Cost, Estimate
 from thalweg.krylov import Eigenpairs, eigenpairs, logdet
 from thalweg.krylov._operator import require_symmetric, require_whole
+from thalweg.krylov._results import Which
 from thalweg.landscape import Landscape
 from thalweg.measures._log_determinant_results import LogDeterminantFlatness
 from thalweg.operators import Operator, dense, hessian, projected
@@ -34,7 +35,7 @@ def log_determinant_flatness(
     known: int = 20,
     probes: int = 8,
     steps: int = 80,
-    tol: float = 1e-6,
+    tol: float = 1e-4,
     generator: torch.Generator | None = None,
     progress: bool | Progress = False,
 ) -> LogDeterminantFlatness:
@@ -50,9 +51,10 @@ def log_determinant_flatness(
     points only at the same ε, on the same subspace or on ones of the same dimension; no choice of ε makes it invariant
     under rescaling of parameters (Dinh et al., 2017).
 
-    Three subspaces: all of it, by stochastic Lanczos quadrature beside the ``known`` extreme eigenpairs, which count
-    exactly and show whether A + εI is positive definite; the ``k`` leading eigenvectors, each point its own; or a
-    ``subspace`` Q of yours, common to several points, where it is :math:`\ln\det(Q^\top A Q + \varepsilon I)`.
+    Three subspaces: all of it, by stochastic Lanczos quadrature beside the ``known`` leading eigenpairs, which count
+    exactly, while the smallest eigenvalue shows whether A + εI is positive definite; the ``k`` leading eigenvectors,
+    each point its own; or a ``subspace`` Q of yours, common to several points, where it is
+    :math:`\ln\det(Q^\top A Q + \varepsilon I)`.
 
     Valid for: A + εI that is positive definite on the subspace; ``absolute`` takes |A| there instead, from its own
     eigenvalues (those of QᵀAQ for a given one). Eigenvalues far below ε say nothing but ln ε.
@@ -67,7 +69,7 @@ def log_determinant_flatness(
         subspace: Orthonormal columns Q, (P, m), or one unit vector.
         matrix: Makes the operator on a landscape, such as ``tw.ggn``, whose log-determinant exists everywhere.
         absolute: Whether magnitudes count.
-        known: Eigenpairs of both ends that count exactly on the whole space; P of them make it exact.
+        known: Leading eigenpairs that count exactly on the whole space; P of them make it exact.
         probes: Random starts for the rest.
         steps: Lanczos steps for each, at most P.
         tol: Residual at which an eigenpair counts as converged, relative to ‖A‖.
@@ -90,7 +92,7 @@ def log_determinant_flatness(
         >>> print(log_determinant_flatness(landscape, 0.0))  # ln 16
         ln det(hessian) = 2.773 on all 2 directions
         >>> print(log_determinant_flatness(landscape, 0.0, k=1))  # ln 8
-        ln det(hessian) = 2.079 on the top 1 directions
+        ln det(hessian) = 2.079 on the top 1 direction
     """
     require_landscape(landscape)
     _check_arguments(epsilon, k, subspace, known, matrix, absolute=absolute)
@@ -112,10 +114,16 @@ def log_determinant_flatness(
             found, slack = damped.of_pairs(pairs)
         else:
             where, dimension = "all", operator.space.size
-            # Both ends: a negative eigenvalue that the probes miss would have no logarithm.
-            pairs = eigenpairs(operator, min(known, dimension), "BE", tol=tol, generator=source, progress=bar)
+            everything = known >= dimension
+            which: Which = "BE" if everything else "LM" if absolute else "LA"
+            pairs = eigenpairs(operator, min(known, dimension), which, tol=tol, generator=source, progress=bar)
             found, slack = damped.of_pairs(pairs)
-            if known < dimension:
+            if not everything:
+                if not absolute:
+                    # What the probes' quadrature does not see of a negative eigenvalue would pass without a word.
+                    bottom = eigenpairs(operator, 1, "SA", tol=tol, generator=source, progress=bar)
+                    damped.logarithm(bottom.values, bottom.scale)
+                    found = replace(found, cost=found.cost + bottom.cost)
                 rest = logdet(
                     operator,
                     damping=damped.epsilon,
@@ -127,7 +135,7 @@ def log_determinant_flatness(
                     progress=bar,
                 )
                 settled = bool(found.converged) and rest.converged is not False
-                found = replace(rest, cost=rest.cost + pairs.cost, converged=settled)
+                found = replace(rest, cost=rest.cost + found.cost, converged=settled)
     cost = replace(found.cost, seconds=time.perf_counter() - started)
     found = replace(found, cost=cost, provenance=landscape.provenance(getattr(operator.provenance, "engine", None)))
     return LogDeterminantFlatness(found, slack, damped.epsilon, dimension, where, absolute, name)

@@ -42,9 +42,6 @@ class LogDeterminantFlatness(Record):
     def __str__(self) -> str:
         inside = f"|{self.matrix}|" if self.absolute else self.matrix
         shift = f" + {self.epsilon:g} I" if self.epsilon else ""
-        where = {
-            "all": f"all {self.dimension} directions",
-            "top": f"the top {self.dimension} directions",
-            "given": f"{self.dimension} given directions",
-        }[self.subspace]
+        count = f"{self.dimension} direction{'' if self.dimension == 1 else 's'}"
+        where = {"all": f"all {count}", "top": f"the top {count}", "given": f"{count} given"}[self.subspace]
         return f"ln det({inside}{shift}) = {self.estimate} on {where}"
