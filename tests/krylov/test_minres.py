@@ -128,6 +128,16 @@ def test_the_last_basis_vector_of_a_limit_is_not_the_end_of_the_space():
     assert one.outcome == other.outcome == "limit"
 
 
+def test_the_first_iterate_beyond_a_radius_ends_it():
+    matrix, b = symmetric(torch.linspace(0.1, 9.0, 12, dtype=DOUBLE).tolist()), right_side(12)
+    lengths = [float(minres(operator(matrix), b, rtol=0.0, max_matvecs=k).x.norm()) for k in range(1, 8)]
+    radius = (lengths[3] + lengths[4]) / 2
+    assert lengths == sorted(lengths)
+    found = minres(operator(matrix), b, rtol=0.0, radius=radius)
+    assert (found.outcome, found.cost.matvecs) == ("radius", 6)
+    assert float(found.x.norm()) == pytest.approx(lengths[4])
+
+
 def test_single_precision():
     matrix = symmetric([4.0, 2.0, 1.0, -1.0]).float()
     b = right_side(4).float()

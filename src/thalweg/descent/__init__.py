@@ -2,6 +2,7 @@
 
 from thalweg.descent._follow import Rule, Slope, cosine, follow
 from thalweg.descent._minibatches import Minibatches
+from thalweg.descent._newton import Descended, newton_mr
 from thalweg.descent._rules import adam, langevin, momentum
 
-__all__ = ["Minibatches", "Rule", "Slope", "adam", "cosine", "follow", "langevin", "momentum"]
+__all__ = ["Descended", "Minibatches", "Rule", "Slope", "adam", "cosine", "follow", "langevin", "momentum", "newton_mr"]

@@ -16,7 +16,7 @@ from thalweg.krylov._operator import SymmetricOperator, require_symmetric, requi
 from thalweg.krylov._three_term import ThreeTerm
 from thalweg.record import Record
 
-Outcome = Literal["solved", "least-squares", "limit"]
+Outcome = Literal["solved", "least-squares", "radius", "limit"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class LinearSolution(Record):
     Attributes:
         x: Shape (P,).
         outcome: "solved"; "least-squares", where b is not in the range of A: x is the least-squares solution of least
-            norm; or "limit", where the products were used up.
+            norm; "radius", where x became longer than was asked for; or "limit", where the products were used up.
         residual: ‖b − A x‖, from a product of its own.
         normal_residual: ‖A r‖ / (‖A‖ ‖r‖) of the last residual r whose product was seen: small where r lies in the null
             space. ``None`` for b = 0.
@@ -55,6 +55,7 @@ def minres(
     *,
     rtol: float = 1e-6,
     cutoff: float | None = None,
+    radius: float | None = None,
     max_matvecs: int | None = None,
     reorthogonalise: bool = False,
 ) -> LinearSolution:
@@ -78,6 +79,7 @@ def minres(
         rtol: Residual at which x counts as a solution, relative to ‖b‖.
         cutoff: What counts as a zero eigenvalue, relative to ‖A‖: the iteration ends where ‖A r‖ falls below this times
             ‖A‖‖r‖. By default ε^{2/3} of the dtype, 4e-11 in double precision.
+        radius: Where to stop for the length of x, as a trust region does: with the first iterate that is longer.
         max_matvecs: Most iterations; by default P with ``reorthogonalise``, 5P without.
         reorthogonalise: Whether the basis is kept, and kept orthogonal.
 
@@ -94,7 +96,7 @@ def minres(
     """
     require_symmetric(operator)
     space = operator.space
-    limit = _checked(operator, b, rtol, cutoff, max_matvecs, reorthogonalise=reorthogonalise)
+    limit = _checked(operator, b, {"rtol": rtol, "cutoff": cutoff, "radius": radius}, max_matvecs, reorthogonalise=reorthogonalise)
     zero = torch.finfo(space.dtype).eps ** (2 / 3) if cutoff is None else cutoff
     started, length = time.perf_counter(), space.norm(b)
     if length == 0:
@@ -113,6 +115,9 @@ def minres(
         state.move(q, *steps.coefficients())
         if state.phi <= rtol * length:
             outcome = "solved"
+            break
+        if radius is not None and space.norm(state.x) > radius:
+            outcome = "radius"
             break
     rest = b - operator @ state.x
     residual = space.norm(rest)
@@ -231,8 +236,7 @@ class _State:
 def _checked(
     operator: SymmetricOperator,
     b: Tensor,
-    rtol: float,
-    cutoff: float | None,
+    limits: dict[str, float | None],
     max_matvecs: int | None,
     *,
     reorthogonalise: bool,
@@ -251,7 +255,7 @@ def _checked(
         raise ArgumentError(f"b: expected {space.dtype} on {space.device}, got {b.dtype} on {b.device}.")
     if not bool(b.isfinite().all()):
         raise ArgumentError("b: expected finite entries, got one that is infinite or not a number.")
-    for name, value in (("rtol", rtol), ("cutoff", cutoff)):
+    for name, value in limits.items():
         if value is not None and not (math.isfinite(value) and value >= 0):
             raise ArgumentError(f"{name}: expected a finite number of at least 0, got {value}.")
     if max_matvecs is None:

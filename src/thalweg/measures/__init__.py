@@ -5,6 +5,8 @@ from thalweg.measures._block_spectra import block_spectra
 from thalweg.measures._block_structure import block_structure
 from thalweg.measures._block_structure_results import BlockStructure
 from thalweg.measures._condition import condition_numbers
+from thalweg.measures._critical_point import critical_point
+from thalweg.measures._critical_results import CriticalPoint
 from thalweg.measures._cross_fitted import cross_fitted
 from thalweg.measures._data_errors import data_errors
 from thalweg.measures._data_results import DataErrors, ErrorLaw, SubsetSize
@@ -36,6 +38,7 @@ __all__ = [
     "BlockStructure",
     "BulkEdge",
     "Conditioning",
+    "CriticalPoint",
     "DataErrors",
     "ErrorLaw",
     "MatrixSpectra",
@@ -49,6 +52,7 @@ __all__ = [
     "block_spectra",
     "block_structure",
     "condition_numbers",
+    "critical_point",
     "cross_fitted",
     "data_errors",
     "directional_sharpness",
