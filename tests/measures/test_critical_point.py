@@ -23,20 +23,31 @@ def double_well(t: torch.Tensor) -> torch.Tensor:
     return (t[0] ** 2 - 1) ** 2 + 5 * (t[1] - 1 + t[0] ** 2) ** 2
 
 
-def teacher(width: int = 3) -> tw.Landscape:
-    """A small network on data that a network of its size has made, and a little noise."""
+def small_network() -> tw.Landscape:
+    """A 2-2-1 network of tanh near the point where it is the mean of its targets, which is a saddle."""
     source = torch.Generator().manual_seed(5)
-
-    def network() -> nn.Sequential:
-        model = nn.Sequential(nn.Linear(2, width), nn.Tanh(), nn.Linear(width, 1)).double()
-        with torch.no_grad():
-            for parameter in model.parameters():
-                parameter.copy_(torch.randn(parameter.shape, generator=source, dtype=DOUBLE))
-        return model
-
+    model = nn.Sequential(nn.Linear(2, 2), nn.Tanh(), nn.Linear(2, 1)).double()
     inputs = torch.randn(40, 2, generator=source, dtype=DOUBLE)
-    target = network()(inputs).detach() + 0.1 * torch.randn(40, 1, generator=source, dtype=DOUBLE)
-    return tw.Landscape(network(), tw.objectives.squared_error(), [(inputs, target)])
+    target = torch.tanh(inputs @ torch.tensor([[1.0], [-0.5]], dtype=DOUBLE)) + 0.3
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(0.05 * torch.randn(parameter.shape, generator=source, dtype=DOUBLE))
+        model[2].bias.copy_(target.mean())
+    return tw.Landscape(model, tw.objectives.squared_error(), [(inputs, target)])
+
+
+def minimum() -> tw.Landscape:
+    """A network without a redundant unit, not far from its best fit to noisy targets."""
+    source = torch.Generator().manual_seed(7)
+    model = nn.Sequential(nn.Linear(2, 1), nn.Tanh(), nn.Linear(1, 1)).double()
+    inputs = torch.randn(40, 2, generator=source, dtype=DOUBLE)
+    with torch.no_grad():
+        for parameter, value in zip(model.parameters(), ([[1.0, -0.8]], [0.3], [[1.5]], [0.2]), strict=True):
+            parameter.copy_(torch.tensor(value))
+        target = model(inputs) + 0.2 * torch.randn(40, 1, generator=source, dtype=DOUBLE)
+        for parameter in model.parameters():
+            parameter.mul_(1.1)
+    return tw.Landscape(model, tw.objectives.squared_error(), [(inputs, target)])
 
 
 @pytest.mark.parametrize("start", [[0.3, -0.1], [0.05, 0.2], [-0.2, -0.2]])
@@ -93,7 +104,7 @@ def test_scipy_finds_the_same_root():
         np.testing.assert_allclose(critical_point(formula(double_well, start)).theta.numpy(), root, atol=1e-9)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     inertia=st.tuples(st.integers(0, 4), st.integers(0, 4), st.integers(0, 3)).filter(lambda t: sum(t) > 0),
     seed=st.integers(0, 10_000),
@@ -125,15 +136,15 @@ def test_a_quadratic_of_prescribed_inertia(inertia, seed, exact):
         assert found.largest == pytest.approx(max(values), abs=1e-7)
 
 
-def test_a_small_network():
+@pytest.mark.parametrize(("make", "kind"), [(small_network, "degenerate saddle"), (minimum, "minimum")])
+def test_a_small_network(make, kind):
     """To 1e-10 in double precision, the eigenvalues against those of autograd's Hessian."""
-    landscape = teacher()
+    landscape = make()
     model = landscape.model
     with unchecked(), unchanged(model):
-        start = landscape.at(_trained(landscape, 400))
-        found = critical_point(start, tol=1e-10)
+        found = critical_point(landscape, tol=1e-10)
     assert found.gradient_norm <= 1e-10
-    assert found.ending == "converged"
+    assert (found.kind, found.ending) == (kind, "converged")
     names = [name for name, _ in model.named_parameters()]
     (inputs, targets), shapes = landscape.data[0], [p.shape for p in model.parameters()]
 
@@ -145,26 +156,18 @@ def test_a_small_network():
     values = torch.linalg.eigvalsh(torch.func.hessian(loss)(found.theta))
     assert float(torch.func.grad(loss)(found.theta).norm()) <= 2e-10
     assert found.index == int((values < -found.threshold).sum())
+    assert found.nullity == int((values.abs() <= found.threshold).sum())
     assert found.smallest == pytest.approx(float(values[0]), abs=1e-12)
     assert found.largest == pytest.approx(float(values[-1]))
-    assert found.kind == ("minimum" if float(values[0]) > found.threshold else "saddle")
-
-
-def _trained(landscape: tw.Landscape, steps: int) -> torch.Tensor:
-    theta = landscape.theta
-    for _ in range(steps):
-        theta = theta - 0.3 * landscape.gradient(theta)
-    return theta
 
 
 def test_both_ends_say_what_all_eigenvalues_say():
-    landscape = teacher()
-    start = landscape.at(_trained(landscape, 400))
-    whole, ends = critical_point(start), critical_point(start, exact=0, pairs=landscape.size, degenerate=1e-7)
-    assert (ends.kind, ends.index, ends.nullity) == (whole.kind, whole.index, whole.nullity)
-    assert torch.equal(ends.theta, whole.theta)
-    assert ends.smallest == pytest.approx(whole.smallest, abs=2 * ends.residual + 1e-12)
-    assert ends.largest == pytest.approx(whole.largest, abs=2 * ends.residual + 1e-12)
+    for landscape in (small_network(), minimum()):
+        whole, ends = critical_point(landscape), critical_point(landscape, exact=0, pairs=landscape.size)
+        assert (ends.kind, ends.index, ends.nullity) == (whole.kind, whole.index, whole.nullity)
+        assert torch.equal(ends.theta, whole.theta)
+        assert ends.smallest == pytest.approx(whole.smallest, abs=2 * ends.residual + 1e-12)
+        assert ends.largest == pytest.approx(whole.largest, abs=2 * ends.residual + 1e-12)
 
 
 def test_an_index_beyond_what_was_asked_for_is_a_lower_bound():
@@ -176,7 +179,7 @@ def test_an_index_beyond_what_was_asked_for_is_a_lower_bound():
 
 
 def test_a_degenerate_minimum_of_fourth_order():
-    found = critical_point(formula(lambda t: t[0] ** 4 + t[1] ** 2, [1.0, 1.0]))
+    found = critical_point(formula(lambda t: t[0] ** 4 + t[1] ** 2, [1.0, 1.0]), degenerate=1e-5)
     assert (found.kind, found.index, found.nullity) == ("degenerate minimum", 0, 1)
     assert found.converged
 
@@ -256,5 +259,5 @@ def test_bad_input():
 
 def test_print():
     found = critical_point(formula(double_well, [0.1, 0.9]))
-    assert str(found).startswith("saddle: L = 5".replace("5", f"{found.loss:.6g}"))
+    assert str(found).startswith("saddle: L = 1, ")
     assert "eigenvalues from -4 to 10, 1 negative" in str(found)
