@@ -91,6 +91,7 @@ from thalweg.operators import (
     verify,
 )
 from thalweg.paths import Barrier, PathScan, barrier, linear_path
+from thalweg.predict import Diagnosis, Finding, LayerHealth, diagnose
 from thalweg.progress import Progress
 from thalweg.report import read_results, write_report
 from thalweg.study import Findings, Measurement, MeasureSettings, measure
@@ -123,12 +124,14 @@ __all__ = [
     "Curvature",
     "DataErrors",
     "Density",
+    "Diagnosis",
     "Diagonal",
     "Directions",
     "Eigenpairs",
     "ErrorLaw",
     "Estimate",
     "Evaluation",
+    "Finding",
     "Findings",
     "FunctionOperator",
     "History",
@@ -136,6 +139,7 @@ __all__ = [
     "KroneckerInverse",
     "KrylovMemory",
     "Landscape",
+    "LayerHealth",
     "Line",
     "LinearSolution",
     "MatrixSpectra",
@@ -172,6 +176,7 @@ __all__ = [
     "deflated",
     "dense",
     "density",
+    "diagnose",
     "diagonal",
     "directional_sharpness",
     "draw",

@@ -49,9 +49,7 @@ class Descended:
     gradients: int
 
 
-def newton_mr(
-    landscape: Landscape, tol: float, steps: int, inner: int | None, flat: float, bar: Progress
-) -> Descended:
+def newton_mr(landscape: Landscape, tol: float, steps: int, inner: int | None, flat: float, bar: Progress) -> Descended:
     r"""Lower :math:`\|\nabla L\|` by Newton–MR (Roosta, Liu, Xu & Mahoney, 2018).
 
     Each step p minimises :math:`\|H p + g\|` over a Krylov space. Since :math:`\langle p, H g\rangle = -\|H p\|^2`
@@ -122,9 +120,7 @@ def _radius(radius: float | None, share: float, length: float) -> float | None:
     return None if radius is None else max(radius, 4 * length)
 
 
-def _tried(
-    landscape: Landscape, theta: Float[Tensor, " p"], most: float
-) -> tuple[float, Float[Tensor, " p"]] | None:
+def _tried(landscape: Landscape, theta: Float[Tensor, " p"], most: float) -> tuple[float, Float[Tensor, " p"]] | None:
     """Return loss and gradient at a point if they are finite and ‖g‖² is low enough."""
     if not bool(torch.isfinite(theta).all()):
         return None

@@ -96,7 +96,9 @@ def minres(
     """
     require_symmetric(operator)
     space = operator.space
-    limit = _checked(operator, b, {"rtol": rtol, "cutoff": cutoff, "radius": radius}, max_matvecs, reorthogonalise=reorthogonalise)
+    limit = _checked(
+        operator, b, {"rtol": rtol, "cutoff": cutoff, "radius": radius}, max_matvecs, reorthogonalise=reorthogonalise
+    )
     zero = torch.finfo(space.dtype).eps ** (2 / 3) if cutoff is None else cutoff
     started, length = time.perf_counter(), space.norm(b)
     if length == 0:
