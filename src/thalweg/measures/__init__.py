@@ -10,6 +10,8 @@ from thalweg.measures._critical_results import CriticalPoint
 from thalweg.measures._cross_fitted import cross_fitted
 from thalweg.measures._data_errors import data_errors
 from thalweg.measures._data_results import DataErrors, ErrorLaw, SubsetSize
+from thalweg.measures._difficulty import difficulty
+from thalweg.measures._difficulty_results import Difficulty
 from thalweg.measures._directional import directional_sharpness
 from thalweg.measures._edge import BulkEdge
 from thalweg.measures._effective_rank import effective_rank
@@ -40,6 +42,7 @@ __all__ = [
     "Conditioning",
     "CriticalPoint",
     "DataErrors",
+    "Difficulty",
     "ErrorLaw",
     "MatrixSpectra",
     "NegativeCurvature",
@@ -55,6 +58,7 @@ __all__ = [
     "critical_point",
     "cross_fitted",
     "data_errors",
+    "difficulty",
     "directional_sharpness",
     "effective_rank",
     "gradient_norm",

@@ -14,7 +14,15 @@ from torch.overrides import TorchFunctionMode
 from thalweg.landscape import Landscape
 from thalweg.predict._diagnosis_results import LayerHealth
 
-_RELU: set[Any] = {functional.relu, functional.relu6, functional.relu_, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_}
+_RELU: set[Any] = {
+    functional.relu,
+    functional.relu6,
+    functional.relu_,
+    torch.relu,
+    torch.relu_,
+    Tensor.relu,
+    Tensor.relu_,
+}
 _TANH: set[Any] = {functional.tanh, torch.tanh, torch.tanh_, Tensor.tanh, Tensor.tanh_}
 _SIGMOID: set[Any] = {functional.sigmoid, torch.sigmoid, torch.sigmoid_, Tensor.sigmoid, Tensor.sigmoid_}
 _KINDS: dict[Any, str] = {
