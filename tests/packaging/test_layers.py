@@ -40,7 +40,7 @@ ROOMS: dict[str, set[str]] = {
     "paths": CURVATURE | {"descent"},
     "surfaces": CURVATURE | {"descent"},
     "theory": {"errors"},
-    "predict": CURVATURE | {"theory", "measures"},
+    "predict": CURVATURE | {"theory", "descent", "measures"},
     "optim": CURVATURE | {"measures"},
     "models": {"errors"},
     "data": {"errors"},

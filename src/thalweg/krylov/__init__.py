@@ -9,6 +9,7 @@ from thalweg.krylov._function_trace import function_trace
 from thalweg.krylov._hutchinson import trace
 from thalweg.krylov._lobpcg import lobpcg
 from thalweg.krylov._logdet import logdet
+from thalweg.krylov._minres import LinearSolution, minres
 from thalweg.krylov._plan import KrylovMemory, krylov_memory
 from thalweg.krylov._power_iteration import power_iteration
 from thalweg.krylov._quadrature import density, spectral_moment
@@ -22,6 +23,7 @@ __all__ = [
     "Diagonal",
     "Eigenpairs",
     "KrylovMemory",
+    "LinearSolution",
     "checkpointed",
     "density",
     "diagonal",
@@ -30,6 +32,7 @@ __all__ = [
     "krylov_memory",
     "lobpcg",
     "logdet",
+    "minres",
     "power_iteration",
     "spectral_moment",
     "trace",

@@ -17,6 +17,8 @@ from thalweg.measures._capacity_results import (
 )
 from thalweg.measures._condition import condition_numbers
 from thalweg.measures._confinement import confinement
+from thalweg.measures._critical_point import critical_point
+from thalweg.measures._critical_results import CriticalPoint
 from thalweg.measures._cross_fitted import cross_fitted
 from thalweg.measures._data_errors import data_errors
 from thalweg.measures._data_participation import data_participation_ratio
@@ -25,6 +27,8 @@ from thalweg.measures._data_results import (
     ErrorLaw,
     SubsetSize,
 )
+from thalweg.measures._difficulty import difficulty
+from thalweg.measures._difficulty_results import Difficulty
 from thalweg.measures._dimension_results import (
     DataDimension,
     IntrinsicDimension,
@@ -134,8 +138,10 @@ __all__ = [
     "CapacityMeasure",
     "Conditioning",
     "Confinement",
+    "CriticalPoint",
     "DataDimension",
     "DataErrors",
+    "Difficulty",
     "ErrorLaw",
     "GradientNoise",
     "GroupSharpness",
@@ -175,9 +181,11 @@ __all__ = [
     "capacity",
     "condition_numbers",
     "confinement",
+    "critical_point",
     "cross_fitted",
     "data_errors",
     "data_participation_ratio",
+    "difficulty",
     "directional_sharpness",
     "effective_rank",
     "fisher_rao_norm",

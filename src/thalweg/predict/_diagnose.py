@@ -1,0 +1,359 @@
+"""What training from a point will meet: asked before the first step."""
+
+import itertools
+import math
+import time
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from thalweg.errors import ArgumentError
+from thalweg.estimate import Cost, Estimate
+from thalweg.krylov import Eigenpairs, eigenpairs
+from thalweg.krylov._operator import require_whole
+from thalweg.landscape import Landscape
+from thalweg.measures import data_errors
+from thalweg.operators import Curvature, FunctionOperator, hessian
+from thalweg.operators._require import require_landscape
+from thalweg.predict._diagnosis_results import Diagnosis, LayerHealth
+from thalweg.predict._findings import of_gradient, of_layers, of_noise, of_rate, sorted_findings
+from thalweg.predict._layers import layer_health
+from thalweg.predict._noise import GradientNoise, curvature_spread, gradient_noise
+from thalweg.predict._stability import largest_rate, noise_floor, small_batch_rate
+from thalweg.progress import Progress, track
+
+Optimizer = Literal["sgd", "adam"]
+
+
+def diagnose(
+    landscape: Landscape,
+    lr: float,
+    *,
+    momentum: float | None = None,
+    batch_size: int | None = None,
+    optimizer: Optimizer = "sgd",
+    nesterov: bool = False,
+    epsilon: float = 1e-8,
+    data: bool = False,
+    tol: float = 1e-3,
+    generator: torch.Generator | None = None,
+    progress: bool | Progress = False,
+) -> Diagnosis:
+    r"""Say what training from this point with these settings will meet, before it starts.
+
+    *Stability.* A step is stable along every direction of a quadratic if :math:`\eta\lambda_{\max} < 2` for gradient
+    descent, :math:`2(1+\beta)` for a heavy ball, :math:`2(1+\beta)/(1+2\beta)` for Nesterov's momentum, and
+    :math:`(2+2\beta_1)/(1-\beta_1)` for Adam (38 at β₁ = 0.9) with :math:`\lambda_{\max}(P^{-1/2} H P^{-1/2})`,
+    :math:`P = \operatorname{diag}\sqrt{\mathbb{E}\, g_B^2} + \epsilon` (Cohen et al., 2021, 2022). L2 weight decay adds
+    to λ. The statement is about this point: beyond the limit a network may jump to a flatter place instead of
+    diverging (Lewkowycz et al., 2020), and below it sharpness may rise to the limit in training.
+
+    *Small batches.* ``small_batch_rate`` solves :math:`(1-\eta\lambda)^2 + \eta^2 \frac{N-B}{B(N-1)} s^2 = 1` with the
+    spread s² of the items' curvature along the leading eigenvector (Wu, Ma & E, 2018). It is exact for one parameter;
+    else SGD may be unstable below it, in other directions. For plain SGD alone.
+
+    *Noise.* The stationary excess ½Tr(HS) of SGD, with or without a heavy ball, on a bowl with H and Σ of this point,
+    with the leading three directions exact and bounds for the others; it is about ηTrΣ/(4B(1−β)). Near an interpolating
+    minimum Σ is far smaller than here. Σ_B = (Σ/B)(N − B)/(N − 1), without replacement. The critical batch size
+    TrΣ/‖∇L‖² is the gradient noise scale of McCandlish et al. (2018), and ``first_step`` their expected change
+    :math:`-\eta\|g\|^2 + \tfrac12\eta^2 (g^\top H g + \operatorname{Tr}(H\Sigma_B))`, for SGD.
+
+    *Layers.* Activations by hooks, which leave again: root mean squares, units that are dead for all items, values
+    that are saturated; gradients and weights by layer.
+
+    *Findings.* Dead units from a share of 0.25 (severe 0.9), saturated values from 0.5 (0.9), activations or gradients
+    that differ by 10³ between layers (10⁶), a noise floor above half of the loss, batches of more than ten critical
+    sizes, a rate below a hundredth of the limit.
+
+    Cost: some twenty to a hundred products for the leading eigenpairs, as many again for Adam, 20 more; about four
+    gradients and one pass. ``data`` adds what :func:`thalweg.data_errors` takes.
+
+    Valid for: a Hessian (where the loss has kinks, that between them). With an objective that is a black box, or in
+    train mode, what needs single items is ``None``; the reason is in ``unknown``.
+
+    Args:
+        landscape: The model at its initialisation, or anywhere, on the training data.
+        lr: η > 0.
+        momentum: β in [0, 1); by default 0 for "sgd". For "adam" β₁, by default 0.9.
+        batch_size: B from 1 to N; by default all N items.
+        optimizer: "sgd" or "adam".
+        nesterov: Whether the momentum of "sgd" is Nesterov's.
+        epsilon: Adam's ε.
+        data: Whether to estimate, too, how far the sharpness is from that of all data.
+        tol: Residual of the eigenvalues, relative to ‖H‖.
+        generator: Of all draws; ``None`` is a fresh one of seed 0.
+        progress: Whether to show a bar, or what to report every part to.
+
+    Raises:
+        ArgumentError: If an argument has a wrong value, or the model has batch norm in train mode, where no item has
+            a gradient of its own.
+        NonFiniteError: If the loss, the gradient or a product is not finite.
+
+    Warns:
+        ConvergenceWarning: If the eigenpairs have not converged.
+
+    Example:
+        >>> model = torch.nn.Linear(1, 1, bias=False).double()
+        >>> _ = torch.nn.init.ones_(model.weight)
+        >>> inputs = torch.tensor([[1.0], [3.0**0.5]], dtype=torch.float64)
+        >>> landscape = tw.Landscape(model, tw.objectives.squared_error(), [(inputs, 0 * inputs)])  # w², curvature 2
+        >>> found = diagnose(landscape, lr=1.25)
+        >>> round(found.limit, 6), [finding.subject for finding in found.findings]
+        (1.0, ['learning rate', 'noise'])
+    """
+    require_landscape(landscape)
+    asked = _checked(landscape, lr, momentum, batch_size, optimizer, epsilon, nesterov=nesterov)
+    started = time.perf_counter()
+    source = torch.Generator().manual_seed(0) if generator is None else generator
+    with track(5 if data else 4, "diagnosis", progress) as bar:
+        operator = hessian(landscape, engine="double-backward")
+        loss, gradient = landscape.loss_and_gradient()
+        bar.advance(note="sharpness")
+        top = eigenpairs(operator, min(3, landscape.size), "LA", tol=tol, generator=source, progress=bar)
+        bar.advance(note="noise")
+        items = _Items.of(landscape, gradient, top, operator, asked, source)
+        leading = top
+        if asked.optimizer == "adam":
+            leading = _preconditioned(operator, gradient, items, asked, tol, source, bar)
+        bar.advance(note="layers")
+        layers = layer_health(landscape, gradient)
+        bar.advance(note="data")
+        errors = data_errors(landscape, 1, tol=tol, generator=source, progress=bar) if data else None
+    sharpness, residual = float(leading.values[0]), float(leading.residuals[0])
+    name = asked.rule
+    limit, certain = (largest_rate(name, asked.momentum, value) for value in (sharpness, sharpness + residual))
+    small = items.small_batch_rate(float(top.values[0]), asked)
+    floor = items.floor(top, asked, limit)
+    norm = landscape.space.norm(gradient)
+    critical = items.critical_batch(norm)
+    step = items.first_step(operator, gradient, asked)
+    found = itertools.chain(
+        of_gradient(norm),
+        of_rate(asked.lr, limit, certain, small),
+        of_noise(loss, floor, asked.batch, critical, step),
+        of_layers(layers, norm),
+    )
+    kinds = ["gradient descent", "heavy ball", "nesterov"]
+    beta = 0.0 if asked.optimizer == "adam" else asked.momentum
+    rates = {kind: largest_rate(kind, beta, float(top.values[0])) for kind in kinds}
+    if asked.optimizer == "adam":
+        rates["adam"] = limit
+    cost = Cost(operator.matvecs, gradients=1 + items.gradients, losses=1, seconds=time.perf_counter() - started)
+    return Diagnosis(
+        optimizer=asked.optimizer,
+        lr=asked.lr,
+        momentum=asked.momentum,
+        nesterov=nesterov,
+        batch_size=asked.batch,
+        samples=landscape.count,
+        loss=loss,
+        gradient_norm=norm,
+        sharpness=Estimate(sharpness, None, converged=bool(leading.converged[0]), cost=leading.cost),
+        residual=residual,
+        stable_rates=rates,
+        limit=limit,
+        ratio=None if limit is None else asked.lr / limit,
+        small_batch_rate=small,
+        noise_trace=None if items.noise is None else items.noise.trace,
+        noise_floor=floor,
+        critical_batch=critical,
+        first_step=step,
+        layers=layers,
+        activation_ratio=_ratio(layers, "activation_rms", first=False),
+        gradient_ratio=_ratio(layers, "gradient_rms", first=True),
+        findings=sorted_findings(found),
+        unknown=items.unknown,
+        data=errors,
+        cost=cost if errors is None else cost + replace(errors.cost, seconds=0.0),
+        provenance=landscape.provenance("double-backward"),
+    )
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The settings that a diagnosis is about."""
+
+    optimizer: str
+    rule: str
+    lr: float
+    momentum: float
+    batch: int
+    count: int
+    epsilon: float
+
+    @property
+    def share(self) -> float:
+        """What Σ is multiplied by for the covariance of a batch's gradient."""
+        return 0.0 if self.batch == self.count else (self.count - self.batch) / (self.batch * (self.count - 1))
+
+
+class _Items:
+    """What follows from the gradients and the curvature of single items, where these can be seen.
+
+    Attributes:
+        noise: Of the gradients.
+        unknown: Why something is not known.
+        gradients: Gradients taken.
+    """
+
+    def __init__(self, noise: GradientNoise | None, spread: Estimate | None, unknown: dict[str, str]) -> None:
+        self.noise, self._spread, self.unknown = noise, spread, unknown
+        self.gradients = 0 if noise is None else noise.gradients + 1
+
+    @classmethod
+    def of(
+        cls,
+        landscape: Landscape,
+        gradient: Float[Tensor, " p"],
+        top: Eigenpairs,
+        operator: Curvature,
+        asked: _Asked,
+        source: torch.Generator,
+    ) -> "_Items":
+        reason = _hidden(landscape)
+        if reason is not None:
+            names = ("noise_trace", "noise_floor", "critical_batch", "first_step", "small_batch_rate")
+            return cls(None, None, dict.fromkeys(names, reason))
+        vectors = top.vectors
+        assert vectors is not None  # noqa: S101 - eigenpairs were asked for with them
+        drawn = asked.batch < asked.count
+        curved = operator if drawn and asked.optimizer == "sgd" else None
+        noise = gradient_noise(landscape, gradient, vectors, curved, source)
+        if not (drawn and asked.rule == "gradient descent" and float(top.values[0]) > 0):
+            return cls(noise, None, {})
+        v = vectors[:, 0].contiguous()
+        return cls(noise, curvature_spread(landscape, v, operator @ v, source), {})
+
+    def small_batch_rate(self, sharpness: float, asked: _Asked) -> Estimate | None:
+        if self._spread is None:
+            known = "batches of all items have no noise" if asked.batch == asked.count else None
+            known = known or ("no curvature is positive" if sharpness <= 0 else None)
+            self.unknown.setdefault("small_batch_rate", known or "it is known for SGD without momentum alone")
+            return None
+        return small_batch_rate(sharpness, self._spread, asked.batch, asked.count)
+
+    def floor(self, top: Eigenpairs, asked: _Asked, limit: float | None) -> tuple[float, float] | None:
+        if self.noise is None:
+            return None
+        reason = None
+        if asked.rule in ("adam", "nesterov"):
+            reason = "the stationary law is known for SGD and its heavy ball alone"
+        elif limit is not None and asked.lr >= limit:
+            reason = "at an unstable learning rate nothing is stationary"
+        if reason is not None:
+            self.unknown["noise_floor"] = reason
+            return None
+        known = [
+            (value, asked.share * along) for value, along in zip(top.values.tolist(), self.noise.along, strict=True)
+        ]
+        # Eigenvalues that were not computed lie below the last that was.
+        total = asked.share * self.noise.trace.value
+        return noise_floor(asked.lr, asked.momentum, total, known, float(top.values[-1]))
+
+    def critical_batch(self, norm: float) -> Estimate | None:
+        if self.noise is None:
+            return None
+        if norm == 0:
+            self.unknown["critical_batch"] = "the gradient is zero"
+            return None
+        found, square = self.noise.trace, norm**2
+        error = None if found.standard_error is None else found.standard_error / square
+        return Estimate(found.value / square, error, found.dof)
+
+    def first_step(self, operator: Curvature, gradient: Float[Tensor, " p"], asked: _Asked) -> Estimate | None:
+        if self.noise is None:
+            return None
+        if asked.optimizer == "adam":
+            self.unknown["first_step"] = "Adam's first step is the sign of the gradient, not a multiple of it"
+            return None
+        # The first step is the same with a heavy ball; Nesterov's is longer.
+        eta = asked.lr * (1 + asked.momentum if asked.rule == "nesterov" else 1.0)
+        space = operator.space
+        form = space.dot(gradient, operator @ gradient)
+        value = -eta * space.norm(gradient) ** 2 + 0.5 * eta**2 * form
+        curvature = self.noise.curvature
+        if curvature is None:
+            # The batch is all items.
+            return Estimate(value, standard_error=0.0)
+        weight = 0.5 * eta**2 * asked.share
+        error = None if curvature.standard_error is None else weight * curvature.standard_error
+        return Estimate(value + weight * curvature.value, error, curvature.dof)
+
+
+def _hidden(landscape: Landscape) -> str | None:
+    """Say why single items cannot be seen, or nothing."""
+    if landscape.mode == "train":
+        return "the landscape is in train mode, where the batch is the unit"
+    if not landscape.objective.splits:
+        return f"{landscape.objective.name} is a black box"
+    return "there is one item alone" if landscape.count < 2 else None
+
+
+def _preconditioned(
+    operator: Curvature,
+    gradient: Float[Tensor, " p"],
+    items: _Items,
+    asked: _Asked,
+    tol: float,
+    source: torch.Generator,
+    bar: Progress,
+) -> Eigenpairs:
+    """Return the leading eigenpair of P^{-1/2} H P^{-1/2}, which has the eigenvalues of P⁻¹H."""
+    square = gradient.square()
+    if items.noise is not None:
+        square = square.add(items.noise.diagonal, alpha=asked.share)
+    root = square.sqrt().add(asked.epsilon).rsqrt()
+    wrapped = FunctionOperator(
+        lambda v: root * (operator @ (root * v)),
+        operator.shape[0],
+        dtype=operator.dtype,
+        device=operator.device,
+    )
+    return eigenpairs(wrapped, 1, "LA", tol=tol, generator=source, progress=bar)
+
+
+def _ratio(layers: tuple[LayerHealth, ...], name: str, *, first: bool) -> float | None:
+    values = [getattr(layer, name) for layer in layers if layer.weight_rms is not None]
+    if len(values) < 2:
+        return None
+    over, under = (values[0], values[-1]) if first else (values[-1], values[0])
+    return over / under if under else None
+
+
+def _checked(
+    landscape: Landscape,
+    lr: float,
+    momentum: float | None,
+    batch_size: int | None,
+    optimizer: str,
+    epsilon: float,
+    *,
+    nesterov: bool,
+) -> _Asked:
+    for name, value in (("lr", lr), ("epsilon", epsilon)):
+        if not (isinstance(value, (int, float)) and math.isfinite(value) and value > 0):
+            raise ArgumentError(f"{name}: expected a positive finite number, got {value}.")
+    if optimizer not in ("sgd", "adam"):
+        raise ArgumentError(f"optimizer: expected 'sgd' or 'adam', got {optimizer!r}.")
+    beta = (0.9 if optimizer == "adam" else 0.0) if momentum is None else momentum
+    if not 0 <= beta < 1:
+        raise ArgumentError(f"momentum: expected a number from 0 to below 1, got {beta}.")
+    if nesterov and (optimizer == "adam" or beta == 0):
+        raise ArgumentError("nesterov: expected False without a momentum, or with optimizer='adam'.")
+    count = landscape.count
+    batch = count if batch_size is None else batch_size
+    require_whole("batch_size", batch)
+    if not 1 <= batch <= count:
+        raise ArgumentError(f"batch_size: expected a number from 1 to the {count} data items, got {batch}.")
+    if landscape.mode == "train" and any(isinstance(module, _BatchNorm) for module in landscape.model.modules()):
+        raise ArgumentError(
+            "landscape: expected one with mode='eval', got batch norm in train mode, where no item has a gradient of "
+            "its own. Let some batches pass through the model in train mode first: its running statistics are then "
+            "those of the data."
+        )
+    rule = "adam" if optimizer == "adam" else "nesterov" if nesterov else "heavy ball" if beta else "gradient descent"
+    return _Asked(optimizer, rule, float(lr), float(beta), batch, count, float(epsilon))
