@@ -39,8 +39,6 @@ from thalweg.measures._spectral_width import spectral_width
 from thalweg.progress import Progress, track
 from thalweg.record import Record
 
-_MAX_PROBES = 500
-
 
 @dataclass(frozen=True)
 class Spectrum(Record):
@@ -119,6 +117,7 @@ def spectrum(
     tol: float = 1e-4,
     damping: float | None = None,
     max_matvecs: int | None = None,
+    max_probes: int = 500,
     budget: Budget | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     max_vectors: int | None = None,
@@ -156,6 +155,7 @@ def spectrum(
         tol: Residual at which a pair counts as converged, relative to ‖A‖.
         damping: ε > 0 of the log-determinants and of the effective dimension; by default 1e-3·‖A‖.
         max_matvecs: The most products for the two ends; by default max(300, 20·(top + bottom)), and never more than P.
+        max_probes: The most probes that ``rtol`` may take; if it asks for more, the trace says ``converged=False``.
         budget: Products or seconds after which to return what there is.
         checkpoint: A folder to keep products in, and to go on from where it holds some: see :func:`checkpointed`.
         max_vectors: The most basis vectors of the search for the two ends, at least top + bottom + 8; see
@@ -182,7 +182,7 @@ def spectrum(
         (8.0, 22.0, 2.0)
     """
     require_symmetric(operator)
-    _check_arguments(top, bottom, probes, steps, rtol, tol, damping, max_matvecs)
+    _check_arguments(top, bottom, probes, steps, rtol, tol, damping, max_matvecs, max_probes)
     operator = widened(operator)
     started, size = time.perf_counter(), operator.space.size
     source = torch.Generator().manual_seed(0) if generator is None else generator
@@ -202,7 +202,7 @@ def spectrum(
             known = _together(operator, upper, lower)
             each = steps if left is None else min(steps, left // probes)
             measure = measured(operator, known, probes, each, None, source, bar, until)
-            more = _MAX_PROBES if left is None else left - measure.products
+            more = max_probes if left is None else min(max_probes, left - measure.products)
             traced, extra = _trace(operator, known, measure, rtol, source, bar, more, until)
         except KeyboardInterrupt:
             raise Interrupted(interruption([upper, lower], checkpoint), (upper, lower)) from None
@@ -296,7 +296,7 @@ def _trace(
     before, collected = len(forms), Forms(operator.space, None, measure.size - known.count)
     collected.extend(forms.tolist(), misses.tolist())
     draw = partial(extend, operator, known, collected, distribution=None, generator=generator, bar=bar, until=until)
-    most = min(max(_MAX_PROBES, before), before + more)
+    most = max(before, min(more, before + more))
     reached = to_accuracy(collected, draw, float(known.values.sum()), rtol, 0.95, most)
     return reached, len(collected.values) - before
 
@@ -346,8 +346,10 @@ def _check_arguments(
     tol: float,
     damping: float | None,
     max_matvecs: int | None,
+    max_probes: int,
 ) -> None:
     least = {"top": (top, 1), "bottom": (bottom, 1), "probes": (probes, 2), "steps": (steps, 2)}
+    least["max_probes"] = (max_probes, 2)
     if max_matvecs is not None:
         least["max_matvecs"] = (max_matvecs, top + bottom)
     for name, (count, smallest) in least.items():
