@@ -3,6 +3,7 @@
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd.graph import GradientEdge
 
 from thalweg.errors import ArgumentError, DataError
 from thalweg.landscape import Landscape
@@ -61,18 +62,30 @@ class Minibatches:
         return self.slope_of(self._landscape.leaves(theta), theta)
 
     def slope_of(
-        self, leaves: list[Tensor], like: Float[Tensor, " p"], *, out: Float[Tensor, " p"] | None = None
+        self,
+        leaves: list[Tensor],
+        like: Float[Tensor, " p"],
+        *,
+        places: list[GradientEdge] | None = None,
+        out: Float[Tensor, " p"] | None = None,
     ) -> tuple[float, Float[Tensor, " p"]]:
-        """Return the same at leaves that the caller holds; the gradient has the type of ``like``, and lies in ``out``.
+        """Return loss and gradient at leaves on the next minibatch; raises as :meth:`slope` does.
 
-        Raises as :meth:`slope` does.
+        Args:
+            leaves: Where.
+            like: Has the type that the gradient is given in.
+            places: Of the leaves in the graph, where the model holds them already, by the landscape's ``held()``, and
+                needs nothing else.
+            out: Where to write the gradient.
         """
         landscape = self._landscape
         batch = taken(self._data, self._next())
-        value = landscape.terms(leaves, batch).weighted_sum()
+        free = places is not None
+        outputs = landscape.objective.outputs(landscape.model, batch) if free else landscape.outputs(leaves, batch)
+        value = landscape.terms_of(outputs, batch).weighted_sum()
         scale = landscape.count / self.size / landscape.weight
         number = finite(value, 0) * scale
-        return number, landscape.layout.flatten(gradients_of(value * scale, leaves), like, out=out)
+        return number, landscape.layout.flatten(gradients_of(value * scale, leaves, places=places), like, out=out)
 
     def _next(self) -> Tensor:
         if len(self._order) < self.size:
