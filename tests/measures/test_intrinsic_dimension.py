@@ -198,8 +198,11 @@ def test_a_subspace_has_the_gradient_of_the_loss_along_it():
     subspace = Subspace(train, projection)
     z = torch.randn(5, generator=torch.Generator().manual_seed(1), dtype=train.space.dtype)
     with train.reading():
-        value, slope = subspace.slope(z)
-        by_parts = Subspace(train, projection, Minibatches(train, 60)).slope(z)
+        with subspace.walking() as evaluate:
+            value, slope = evaluate(z)
+        with Subspace(train, projection, Minibatches(train, 60)).walking() as evaluate:
+            evaluate(2 * z)
+            by_parts = evaluate(z)
     theta = train.theta + projection.forward(z)
     torch.testing.assert_close(subspace.point(z), theta)
     assert value == pytest.approx(train.loss(theta), rel=1e-6)

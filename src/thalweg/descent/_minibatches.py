@@ -3,6 +3,7 @@
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd.graph import GradientEdge
 
 from thalweg.errors import ArgumentError, DataError
 from thalweg.landscape import Landscape
@@ -62,17 +63,34 @@ class Minibatches:
         return self.slope_of(self._landscape.leaves(theta), theta)
 
     def slope_of(
-        self, leaves: list[Tensor], like: Float[Tensor, " p"], *, out: Float[Tensor, " p"] | None = None
+        self,
+        leaves: list[Tensor],
+        like: Float[Tensor, " p"],
+        *,
+        places: list[GradientEdge] | None = None,
+        out: Float[Tensor, " p"] | None = None,
     ) -> tuple[float, Float[Tensor, " p"]]:
-        """Return the same at leaves that the caller holds; the gradient has the type of ``like``, and lies in ``out``.
+        """Return loss and gradient at leaves on the next minibatch; raises as :meth:`slope` does.
 
-        Raises as :meth:`slope` does.
+        Args:
+            leaves: Where.
+            like: Has the type that the gradient is given in.
+            places: Of the leaves in the graph, where the model holds them already, by the landscape's ``held()``, and
+                needs nothing else.
+            out: Where to write the gradient.
         """
         landscape = self._landscape
         self._batch = taken(self._data, self._next())
-        value = landscape.terms(leaves, self._batch).weighted_sum()
+        free = places is not None
+        outputs = (
+            landscape.objective.outputs(landscape.model, self._batch)
+            if free
+            else landscape.outputs(leaves, self._batch)
+        )
+        value = landscape.terms_of(outputs, self._batch).weighted_sum()
         number = finite(value, 0) * self._scale
-        return number, landscape.layout.flatten(gradients_of(value * self._scale, leaves), like, out=out)
+        parts = gradients_of(value * self._scale, leaves, places=places)
+        return number, landscape.layout.flatten(parts, like, out=out)
 
     def again(self, theta: Float[Tensor, " p"]) -> float:
         """Return the loss at another θ on the minibatch of the last :meth:`slope`; raises as that does."""

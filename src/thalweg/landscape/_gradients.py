@@ -15,9 +15,16 @@ from thalweg.landscape._parameters import Layout
 
 
 def gradients_of(
-    value: Tensor, leaves: list[Tensor], *, create_graph: bool = False, retain_graph: bool | None = None
+    value: Tensor,
+    leaves: list[Tensor],
+    *,
+    places: list[GradientEdge] | None = None,
+    create_graph: bool = False,
+    retain_graph: bool | None = None,
 ) -> tuple[Tensor | None, ...]:
     """Differentiate a scalar by the leaves; ``None`` where it does not depend on one.
+
+    Leaves that many graphs share have the same ``places`` in all of them, which are found once by :func:`edges`.
 
     Raises:
         ArgumentError: If an operation has no kernel for the type of the tensors on the way back.
@@ -27,7 +34,8 @@ def gradients_of(
         return (None,) * len(leaves)
     one = torch.ones_like(value, requires_grad=False)
     try:
-        return backward(edges([value]), edges(leaves), [one], create_graph=create_graph, retain_graph=retain_graph)
+        ends = edges(leaves) if places is None else places
+        return backward(edges([value]), ends, [one], create_graph=create_graph, retain_graph=retain_graph)
     except RuntimeError as error:
         missing = unusable_kernel(error)
         if missing is None:

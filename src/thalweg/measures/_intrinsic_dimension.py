@@ -192,13 +192,13 @@ class _Training:
             walk = partial(follow, rule=rule, steps=self._steps, schedule=self._schedule, bar=steps)
             try:
                 if dimension is None:
-                    slope = landscape.loss_and_gradient if batches is None else batches.slope
-                    point = walk(slope, landscape.theta)
+                    point = walk(landscape.loss_and_gradient if batches is None else batches.slope, landscape.theta)
                 else:
                     projection = self._draw(landscape.space, dimension, directions)
                     _require_projection(projection, landscape.size, dimension)
                     subspace = Subspace(landscape, projection, batches)
-                    point = subspace.point(walk(subspace.slope, subspace.start))
+                    with subspace.walking() as slope:
+                        point = subspace.point(walk(slope, subspace.start))
             except NonFiniteError as error:
                 raise NonFiniteError(f"rule: expected one that converges in {words}, but at {error}") from error
         self.trained += 1

@@ -50,8 +50,10 @@ class Rows:
             if len(inputs) == 0:
                 continue
             rows = inputs.detach().reshape(len(inputs), -1).to(torch.float64)
-            if self.features not in (0, rows.shape[1]) or rows.shape[1] == 0:
-                raise DataError(f"points: expected {self.features or 'some'} numbers each, got {rows.shape[1]}.")
+            if rows.shape[1] == 0:
+                raise DataError("points: expected at least one number each, got none.")
+            if self.features not in (0, rows.shape[1]):
+                raise DataError(f"points: expected {self.features} numbers each, got {rows.shape[1]}.")
             if not bool(rows.isfinite().all()):
                 raise DataError("points: expected finite numbers, got one that is infinite or not a number.")
             yield rows

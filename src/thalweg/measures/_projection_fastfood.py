@@ -8,13 +8,10 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from thalweg.measures._walsh_hadamard import WalshHadamard, sylvester
+from thalweg.measures._walsh_hadamard import WalshHadamard
 from thalweg.memory import keep_what_is_freed
 from thalweg.precision import uncast
 from thalweg.vectors import VectorSpace, draw_seeds
-
-# Rows of the inner factor of H.
-_INNER = 16
 
 
 class Fastfood:
@@ -38,30 +35,44 @@ class Fastfood:
         self._signs = replace(space, size=rows).rademacher(signs)[:dimension] / math.sqrt(rows)
         self._order = torch.randperm(rows, generator=order).to(space.device)
         self._inverse = self._order.argsort()
+        # Row k holds the k-th entries of all blocks' diagonals: blocks lie side by side, so that H acts on whole rows.
         drawn = replace(space, size=rows * blocks, dtype=torch.float64).randn(diagonals).view(rows, blocks)
         # 1/√n of the second H, and the share of the entries that are cut off.
         drawn *= math.sqrt(blocks / space.size) / torch.linalg.vector_norm(drawn, dim=1, keepdim=True)
-        # H of n rows is H of n/r rows ⊗ H of r rows, and the smaller one goes together with the diagonals. Blocks lie
-        # side by side: the larger one acts on rows of r entries of every block.
-        inner = min(rows, _INNER)
-        self._inner = sylvester(inner.bit_length() - 1, space.dtype, space.device)
-        self._diagonals = drawn.to(space.dtype).view(rows // inner, inner, blocks)
-        self._outer = WalshHadamard(rows // inner, inner * blocks, space.dtype, space.device)
+        self._diagonals = drawn.to(space.dtype)
         self._one = WalshHadamard(rows, 1, space.dtype, space.device)
+        self._all = WalshHadamard(rows, blocks, space.dtype, space.device)
+
+    @property
+    def padded(self) -> int:
+        """Entries of a vector of whole blocks."""
+        return self._diagonals.numel()
 
     def forward(self, z: Float[Tensor, " d"]) -> Float[Tensor, " p"]:
         """Return P z."""
-        rows, inner = len(self._order), len(self._inner)
         with uncast(z.device):
-            mixed = self._one(functional.pad(self._signs * z, (0, rows - self.dimension))[:, None])[self._order]
-            factors = self._inner * mixed.view(-1, 1, inner)
-            return self._outer(torch.bmm(factors, self._diagonals).view(rows // inner, -1)).view(-1)[: self.size]
+            return self._all(self._spread(z)).view(-1)[: self.size]
+
+    def forward_onto(
+        self, z: Float[Tensor, " d"], onto: Float[Tensor, " padded"], out: Float[Tensor, " padded"]
+    ) -> None:
+        """Write the sum of P z and another vector into a third one, all of whole blocks."""
+        shape = self._diagonals.shape
+        with uncast(z.device):
+            self._all(self._spread(z), onto=onto.view(shape), out=out.view(shape))
 
     def adjoint(self, g: Float[Tensor, " p"]) -> Float[Tensor, " d"]:
         """Return Pᵀg."""
-        rows, inner = len(self._order), len(self._inner)
+        return self.adjoint_of_padded(functional.pad(g, (0, self.padded - self.size)))
+
+    def adjoint_of_padded(self, g: Float[Tensor, " padded"]) -> Float[Tensor, " d"]:
+        """Return Pᵀg for g of whole blocks, zero beyond P."""
         with uncast(g.device):
-            padded = functional.pad(g, (0, self._diagonals.numel() - self.size))
-            spread = self._outer(padded.view(rows // inner, -1)).view(self._diagonals.shape)
-            mixed = (torch.bmm(self._diagonals, spread.mT) * self._inner).sum(dim=2).view(rows, 1)[self._inverse]
+            weighted = self._all(g.view(self._diagonals.shape)).mul_(self._diagonals)
+            mixed = weighted.sum(dim=1, keepdim=True)[self._inverse]
             return self._one(mixed)[: self.dimension, 0] * self._signs
+
+    def _spread(self, z: Tensor) -> Tensor:
+        """Return the diagonals times Π H B z, a column for each block."""
+        padded = functional.pad(self._signs * z, (0, len(self._order) - self.dimension))
+        return self._diagonals * self._one(padded[:, None])[self._order]

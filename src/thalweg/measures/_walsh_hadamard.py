@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-# Up to this many columns a stage is one product with H ⊗ I, and beyond it many small ones are as fast.
+# Up to this many columns a stage is one product with H ⊗ I; beyond it many small ones are as fast.
 _NARROW = 8
 
 
@@ -23,24 +23,37 @@ class WalshHadamard:
 
     def __init__(self, rows: int, columns: int, dtype: torch.dtype, device: torch.device) -> None:
         self._shape = (rows, columns)
-        self._stages: list[tuple[Tensor, tuple[int, ...], bool]] = []
+        self._stages: list[tuple[Tensor, tuple[int, ...]]] = []
         done = 1
         for bits in _split(rows.bit_length() - 1):
             factor, radix = sylvester(bits, dtype, device), 1 << bits
             rest = rows // (done * radix) * columns
-            narrow = rest <= _NARROW
-            if narrow:
+            if rest <= _NARROW:
+                # From the right; H is symmetric.
                 factor = torch.kron(factor, torch.eye(rest, dtype=dtype, device=device))
-            shape = (done, radix * rest) if narrow else (done, radix, rest)
-            self._stages.append((factor, shape, narrow))
+                self._stages.append((factor, (done, radix * rest)))
+            else:
+                self._stages.append((factor.repeat(done, 1, 1), (done, radix, rest)))
             done *= radix
 
-    def __call__(self, matrix: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
-        """Return H times a matrix (n, k)."""
-        for factor, shape, narrow in self._stages:
+    def __call__(
+        self,
+        matrix: Float[Tensor, "n k"],
+        *,
+        onto: Float[Tensor, "n k"] | None = None,
+        out: Float[Tensor, "n k"] | None = None,
+    ) -> Float[Tensor, "n k"]:
+        """Return H times a matrix (n, k), added to ``onto`` and written into ``out`` if they are given together."""
+        for number, (factor, shape) in enumerate(self._stages):
             parts = matrix.reshape(shape)
-            matrix = parts @ factor if narrow else factor @ parts
-        return matrix.reshape(self._shape)
+            last = number + 1 == len(self._stages)
+            if last and onto is not None and out is not None and len(shape) == 3:
+                # The sum in the last product's own pass over memory.
+                torch.baddbmm(onto.view(shape), factor, parts, out=out.view(shape))
+                return out
+            matrix = parts @ factor if len(shape) == 2 else torch.bmm(factor, parts)
+        matrix = matrix.reshape(self._shape)
+        return matrix if onto is None or out is None else torch.add(onto, matrix, out=out)
 
 
 def _split(bits: int) -> list[int]:
