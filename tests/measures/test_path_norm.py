@@ -145,9 +145,7 @@ def test_models_of_the_library():
     for model in (
         tw.models.resnet20(3, 10, width=0.25),
         tw.models.vanilla_cnn(3, 10, width=0.1, norm="batch", skip=True, image_size=8),
-        tw.models.simple_resnet(3, 10, width=0.1)
-        if hasattr(tw.models, "simple_resnet")
-        else tw.models.mlp((192, 4, 10)),
+        tw.models.simple_resnet(3, 10, width=0.1),
     ):
         found = path_norm(tw.Landscape(model, CROSS_ENTROPY, data, check=False))
         assert 0 < found.value < math.inf
@@ -186,6 +184,7 @@ class Odd(nn.Module):
         (lambda x: x @ x.mT @ x, "matmul"),
         (lambda x: x - 1, "sub"),
         (lambda x: x + 1, "add"),
+        (lambda x: torch.add(x, x, alpha=-2), "add"),
         (lambda x: x.softmax(dim=-1), "softmax"),
         (lambda x: x / 2, "div"),
     ],
@@ -193,6 +192,36 @@ class Odd(nn.Module):
 def test_operations_without_paths_are_named(function, operation):
     with pytest.raises(ObjectiveError, match=rf"path norm: .*{operation} is none of these"):
         path_norm(on(Odd(function).double(), 3))
+
+
+def test_parameters_without_a_layer_multiply_and_add_like_weights():
+    class Bare(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.gain, self.shift = nn.Parameter(randn(3)), nn.Parameter(randn(3, seed=1))
+            self.mix = nn.Parameter(randn(3, 3, seed=2))
+
+        def forward(self, x):
+            return (self.gain * x + self.shift) @ self.mix
+
+    model = Bare()
+    expected = ((model.gain**2 + model.shift**2) @ model.mix**2).sum().detach()
+    assert path_norm(on(model, 3)).value == pytest.approx(float(expected), rel=1e-12)
+
+
+@pytest.mark.parametrize("function", [torch.add, torch.mul], ids=["add", "mul"])
+def test_buffers_have_no_powers_and_are_refused(function):
+    class Shifted(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(3, 3)
+            self.register_buffer("by", torch.tensor([1.0, -2.0, 3.0]).double())
+
+        def forward(self, x):
+            return function(self.layer(x), self.by)
+
+    with pytest.raises(ObjectiveError, match="is none of these"):
+        path_norm(on(Shifted().double(), 3))
 
 
 def test_bad_input_is_named():

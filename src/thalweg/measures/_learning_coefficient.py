@@ -84,7 +84,8 @@ def local_learning_coefficient(
         landscape: Its point is w*, in the selected parameters.
         step_size: ε > 0; by default 0.2 / (nβ|h|_max + γ).
         localisation: γ ≥ 0; 0 for none, for losses that confine the chains by themselves.
-        inverse_temperature: nβ > 0, which multiplies the mean loss; by default n / ln n for n data items.
+        inverse_temperature: nβ > 0, which multiplies the mean loss; by default n / ln n for n data items, however many
+            terms each of them has.
         batch_size: Items of a minibatch; ``None`` for all data.
         chains: Independent chains, at least 2.
         burn_in: Steps before the draws of each chain.

@@ -53,6 +53,7 @@ _PASSED = frozenset(
     | {"zeros", "zeros_like", "new_zeros"}
 )
 _PRODUCTS = frozenset({"mul", "mul_", "__mul__", "__rmul__", "__imul__", "multiply"})
+_MATRIX_PRODUCTS = frozenset({"matmul", "__matmul__", "__rmatmul__", "mm", "bmm"})
 
 
 def path_norm(landscape: Landscape, p: Literal[1, 2] = 2, *, root: bool = False) -> Estimate:
@@ -144,8 +145,8 @@ def _through(landscape: Landscape, pairs: Folding, p: int) -> float:
         if isinstance(bias, Tensor):
             powers[f"{layer}.bias"] = torch.zeros_like(bias, dtype=torch.float64)
     batch = map_tensors(_ones, first_item(landscape))
-    allowed = {id(tensor) for tensor in powers.values()}
-    with held(model, powers), torch.no_grad(), _Paths(p, folded, allowed):
+    weights, constants = ({id(tensor) for tensor in tensors} for tensors in (powers.values(), model.buffers()))
+    with held(model, powers), torch.no_grad(), _Paths(p, folded, weights, constants):
         out = landscape.objective.outputs(model, batch)
     if not isinstance(out, Tensor):
         raise ObjectiveError(f"path norm: expected the model to return a tensor, got {type(out).__name__}.")
@@ -163,11 +164,12 @@ class _Paths(TorchFunctionMode):
         p: The power of the weights.
         folded: For the identity of a batch norm's running mean the bias of the layer that it is folded into.
         weights: Identities of the powers that layers multiply by.
+        constants: Identities of the buffers, which have no powers.
     """
 
-    def __init__(self, p: int, folded: dict[int, Tensor | None], weights: set[int]) -> None:
+    def __init__(self, p: int, folded: dict[int, Tensor | None], weights: set[int], constants: set[int]) -> None:
         super().__init__()
-        self._p, self._folded, self._weights = p, folded, weights
+        self._p, self._folded, self._weights, self._constants = p, folded, weights, constants
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -177,24 +179,27 @@ class _Paths(TorchFunctionMode):
             return args[0] if args else options["input"]
         if name == "batch_norm":
             return self._batch_norm(*args, **options)
-        if name in AFFINE_CALLS and self._plain(args[1] if len(args) > 1 else options["weight"]):
+        if name in QUERIES or self._acts_alike(name, args, options):
             return func(*args, **options)
-        if name in _PRODUCTS and not options and not isinstance(args[1], Tensor):
-            return args[0] * abs(float(args[1])) ** self._p
-        if name in QUERIES or (name in _PASSED and self._unweighted(name, args)):
-            return func(*args, **options)
+        if name in _PRODUCTS and not options and isinstance(args[1], (int, float)):
+            return args[0] * abs(args[1]) ** self._p
         raise ObjectiveError(
             f"path norm: expected a feed-forward network of linear layers, convolutions, sums and pooling, and "
             f"{resolve_name(func) or name} is none of these: it has no paths of weights."
         )
 
-    def _plain(self, weight: Tensor) -> bool:
-        return id(weight) in self._weights
-
-    @staticmethod
-    def _unweighted(name: str, args: tuple[Any, ...]) -> bool:
+    def _acts_alike(self, name: str, args: tuple[Any, ...], options: dict[str, Any]) -> bool:
+        """Say whether an operation does to sums over paths what it does in the network."""
+        held = [id(tensor) in self._weights for tensor in tensors_in(args)]
+        if any(id(tensor) in self._constants for tensor in tensors_in((*args, *options.values()))):
+            return False
+        if name in AFFINE_CALLS:
+            return id(args[1] if len(args) > 1 else options["weight"]) in self._weights
+        if name in _PRODUCTS or name in _MATRIX_PRODUCTS:
+            # Of two that flow through the network the product is no path; of one and a parameter it is.
+            return len(held) == 2 and sum(held) == 1
         # A number that is added is a bias that no parameter holds.
-        return "add" not in name or len(list(tensors_in(args))) > 1
+        return name in _PASSED and ("add" not in name or (len(held) == 2 and "alpha" not in options))
 
     def _batch_norm(
         self,
