@@ -122,6 +122,17 @@ def test_adams_preconditioner_has_the_noise_of_the_batch():
     assert found.sharpness.value == pytest.approx(sharpness, rel=1e-8)
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_the_scale_of_the_loss(optimizer):
+    """Inputs twice as large make the Hessian and the gradient four times as large: SGD's limit falls, Adam's stays."""
+    inputs = torch.randn(20, 3, generator=torch.Generator().manual_seed(0), dtype=DOUBLE)
+    one, other = (
+        diagnose(line(scale * inputs), 1e-3, optimizer=optimizer, batch_size=5, epsilon=1e-14) for scale in (1, 2)
+    )
+    assert one.limit / other.limit == pytest.approx(4 if optimizer == "sgd" else 1, rel=1e-6)
+    assert other.critical_batch.value == pytest.approx(one.critical_batch.value)
+
+
 def test_above_the_limit_is_found():
     found = diagnose(regression(), 0.2)
     first = found.findings[0]
@@ -211,7 +222,9 @@ def test_golden_numbers():
     step = -0.1 * norm**2 + 0.005 * (0.0372598617618 + 2.84849554297161)
     assert found.first_step.value == pytest.approx(step, rel=1e-9)
     assert found.sharpness.value == pytest.approx(2.69247713777789)
+    assert found.steps_at_this_pace is None  # it rises
     whole = diagnose(g1(), 0.1)
+    assert whole.steps_at_this_pace == pytest.approx(0.195783175766876 / -whole.first_step.value)
     assert whole.first_step.value == pytest.approx(-0.1 * norm**2 + 0.005 * 0.0372598617618, rel=1e-9)
     assert whole.noise_floor == (0.0, 0.0)
     assert diagnose(g2(), 0.1).noise_trace.value == pytest.approx(1.94398813599978)
@@ -267,6 +280,7 @@ def test_without_positive_curvature_there_is_no_limit():
     assert set(found.stable_rates.values()) == {None}
     assert found.noise_trace is None
     assert "black box" in found.unknown["noise_floor"]
+    assert found.noise_floor is None
     assert [finding.severity for finding in found.findings] == ["note"]
     assert "none, no curvature is positive" in str(found)
 

@@ -40,9 +40,9 @@ def critical_point(
     on ‖g‖². Nothing in it prefers minima: the loss may rise. It is not a way to train.
 
     Where :math:`\nabla \tfrac12\|\nabla L\|^2 = H g = 0` but g ≠ 0, no step lowers ‖g‖. Such points, and regions that
-    are nearly such, are what most searches find that start far from a critical point (Frye et al., 2021); taken for
-    critical points they mislead about the landscape. They are reported as "gradient-flat". Start from where training
-    has led to, or near it.
+    are nearly such, are what many searches in networks end at (Frye et al., 2021); taken for critical points they
+    mislead about the landscape. They are reported as "gradient-flat", and what is neither as "not critical". Long
+    valleys with eigenvalues near zero, as at the end of training, are the hard case: a search may stall there.
 
     With at most ``exact`` parameters the Hessian's eigenvalues are all computed: index and nullity are exact, up to
     eigenvalues near the threshold. Beyond that there are both ends. Then a minimum is one to a threshold of 1e-3 ‖H‖,

@@ -142,7 +142,7 @@ def diagnose(
     rates = {kind: largest_rate(kind, beta, float(top.values[0])) for kind in kinds}
     if asked.optimizer == "adam":
         rates["adam"] = limit
-    cost = Cost(operator.matvecs, gradients=1 + items.gradients, losses=1, seconds=time.perf_counter() - started)
+    cost = items.cost + Cost(operator.matvecs, gradients=1, losses=1, seconds=time.perf_counter() - started)
     return Diagnosis(
         optimizer=asked.optimizer,
         lr=asked.lr,
@@ -162,6 +162,7 @@ def diagnose(
         noise_floor=floor,
         critical_batch=critical,
         first_step=step,
+        steps_at_this_pace=_steps(loss, step),
         layers=layers,
         activation_ratio=_ratio(layers, "activation_rms", first=False),
         gradient_ratio=_ratio(layers, "gradient_rms", first=True),
@@ -197,12 +198,12 @@ class _Items:
     Attributes:
         noise: Of the gradients.
         unknown: Why something is not known.
-        gradients: Gradients taken.
+        cost: What it took beside the products with the Hessian of all data.
     """
 
     def __init__(self, noise: GradientNoise | None, spread: Estimate | None, unknown: dict[str, str]) -> None:
         self.noise, self._spread, self.unknown = noise, spread, unknown
-        self.gradients = 0 if noise is None else noise.gradients + 1
+        self.cost = Cost() if noise is None else Cost(0 if spread is None else 1, noise.gradients)
 
     @classmethod
     def of(
@@ -242,7 +243,9 @@ class _Items:
         reason = None
         if asked.rule in ("adam", "nesterov"):
             reason = "the stationary law is known for SGD and its heavy ball alone"
-        elif limit is not None and asked.lr >= limit:
+        elif limit is None:
+            reason = "no curvature is positive, and nothing holds the noise"
+        elif asked.lr >= limit:
             reason = "at an unstable learning rate nothing is stationary"
         if reason is not None:
             self.unknown["noise_floor"] = reason
@@ -314,6 +317,13 @@ def _preconditioned(
         device=operator.device,
     )
     return eigenpairs(wrapped, 1, "LA", tol=tol, generator=source, progress=bar)
+
+
+def _steps(loss: float, step: Estimate | None) -> float | None:
+    """How many steps like the first take away all of the loss, if it is one that can be taken away."""
+    if step is None or loss <= 0 or step.value + 2 * (step.standard_error or 0.0) >= 0:
+        return None
+    return -loss / step.value
 
 
 def _ratio(layers: tuple[LayerHealth, ...], name: str, *, first: bool) -> float | None:

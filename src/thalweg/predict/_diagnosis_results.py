@@ -93,6 +93,8 @@ class Diagnosis(Record):
             of this point.
         critical_batch: Tr Σ / ‖∇L‖², the gradient noise scale.
         first_step: Expected change of the loss in the first step, to second order.
+        steps_at_this_pace: Steps like the first that would take away the loss, for a loss that cannot be negative;
+            training that slows down needs more. ``None`` where the first step is not certain to lower the loss.
         layers: What each layer does, in the order of the forward pass.
         activation_ratio: Activations (RMS) of the last layer over those of the first.
         gradient_ratio: Gradient (RMS) of the first layer over that of the last.
@@ -121,6 +123,7 @@ class Diagnosis(Record):
     noise_floor: tuple[float, float] | None
     critical_batch: Estimate | None
     first_step: Estimate | None
+    steps_at_this_pace: float | None
     layers: tuple[LayerHealth, ...]
     activation_ratio: float | None
     gradient_ratio: float | None
@@ -175,7 +178,10 @@ class Diagnosis(Record):
         if self.critical_batch is not None:
             yield f"  critical batch size {self.critical_batch}"
         if self.first_step is not None:
-            yield f"  expected change of the loss in the first step {_signed(self.first_step)}"
+            pace = (
+                "" if self.steps_at_this_pace is None else f"; at this pace {self.steps_at_this_pace:.3g} steps to zero"
+            )
+            yield f"  expected change of the loss in the first step {_signed(self.first_step)}{pace}"
 
 
 def _signed(change: Estimate) -> str:

@@ -27,7 +27,6 @@ class GradientNoise:
         along: uᵀΣu for the vectors that were asked about.
         curvature: Tr(HΣ); ``None`` where it was not asked for.
         gradients: Gradients of small batches, in full gradients.
-        products: Products.
     """
 
     trace: Estimate
@@ -35,7 +34,6 @@ class GradientNoise:
     along: list[float]
     curvature: Estimate | None
     gradients: int
-    products: int
 
 
 def gradient_noise(
@@ -81,7 +79,7 @@ def gradient_noise(
         curvature = _mean(forms, whole=len(kept) == count)
     n = batches.steps
     trace = _mean(squares, whole=size == 1)
-    return GradientNoise(trace, diagonal / n, (along / n).tolist(), curvature, 1, len(kept))
+    return GradientNoise(trace, diagonal / n, (along / n).tolist(), curvature, 1)
 
 
 def curvature_spread(
