@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from thalweg.errors import ArgumentError
 from thalweg.krylov._operator import require_whole
 
-_LEAST = {"top": 1, "bottom": 1, "probes": 2, "steps": 2, "noise": 1, "alignment": 4, "seed": 0}
+_LEAST = {"top": 1, "bottom": 1, "probes": 2, "steps": 2, "max_probes": 2, "noise": 1, "alignment": 4, "seed": 0}
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class MeasureSettings:
         steps: Lanczos steps of each.
         rtol: Half-width of the trace's 95 % interval to reach, relative; ``None`` takes what
             ``probes`` give, so that the work is known beforehand.
+        max_probes: The most probes that ``rtol`` may take.
         noise: Leading eigenpairs of the gradient covariance.
         alignment: Products with either matrix for what is made of both, beside those with the leading eigenvectors.
         rho: Radius of the sharpness.
@@ -35,6 +36,7 @@ class MeasureSettings:
     probes: int = 8
     steps: int = 40
     rtol: float | None = None
+    max_probes: int = 500
     noise: int = 5
     alignment: int = 16
     rho: float = 0.05

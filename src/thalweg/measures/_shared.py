@@ -12,7 +12,7 @@ from torch import Tensor
 
 from thalweg.errors import ConvergenceWarning
 from thalweg.estimate import Cost
-from thalweg.krylov import Eigenpairs, eigenpairs
+from thalweg.krylov import Checkpointed, Eigenpairs, eigenpairs
 from thalweg.landscape import Landscape
 from thalweg.measures._alignment import alignment
 from thalweg.measures._gradient_noise import require_noisy, scales
@@ -36,14 +36,16 @@ class Shared:
         landscape: Where.
         settings: How carefully.
         bar: Told of products.
-
+        curvature: H, if its products are kept or counted elsewhere.
     """
 
-    def __init__(self, landscape: Landscape, settings: MeasureSettings, bar: Progress) -> None:
+    def __init__(
+        self, landscape: Landscape, settings: MeasureSettings, bar: Progress, curvature: Checkpointed | None = None
+    ) -> None:
         self.landscape, self.settings = landscape, settings
         self.generator = torch.Generator().manual_seed(settings.seed)
         self._other = Cost()
-        self._bar = bar
+        self._bar, self._given = bar, curvature
 
     @property
     def spent(self) -> Cost:
@@ -77,14 +79,14 @@ class Shared:
             return self._of_products(self.covariance, each) + self._of_products(self.hessian, each)
         return self._of_products(self.covariance, min(_A_TOP * settings.noise, size))
 
-    def _of_products(self, matrix: Curvature, count: int) -> Cost:
+    def _of_products(self, matrix: Curvature | Checkpointed, count: int) -> Cost:
         vector = self.landscape.space.randn()
         return Cost(matvecs=count, seconds=count * _seconds(lambda: matrix @ vector))
 
     @cached_property
-    def hessian(self) -> Curvature:
+    def hessian(self) -> Curvature | Checkpointed:
         """H, by the engine that gives the same bits for the same seed."""
-        return hessian(self.landscape, engine="double-backward")
+        return hessian(self.landscape, engine="double-backward") if self._given is None else self._given
 
     @cached_property
     def covariance(self) -> Curvature:
@@ -112,6 +114,7 @@ class Shared:
                 probes=settings.probes,
                 steps=settings.steps,
                 rtol=settings.rtol,
+                max_probes=settings.max_probes,
                 tol=settings.tol,
                 generator=self.generator,
                 progress=self._bar,
