@@ -61,7 +61,7 @@ def test_a_seed_makes_the_same_bits(kind):
     assert torch.equal(torch.get_rng_state(), before)
 
 
-@pytest.mark.parametrize(("size", "dimension"), [(1, 1), (64, 4), (33, 1), (4096, 17), (1024, 1024)])
+@pytest.mark.parametrize(("size", "dimension"), [(1, 1), (64, 4), (33, 1), (4096, 17), (512, 512)])
 def test_columns_are_orthonormal(size, dimension):
     """For all that is dense, and for Fastfood where its blocks end with the vector."""
     eye = torch.eye(dimension, dtype=torch.float64)
@@ -70,16 +70,13 @@ def test_columns_are_orthonormal(size, dimension):
         torch.testing.assert_close(columns.mT @ columns, eye, rtol=0, atol=1e-13)
 
 
-@pytest.mark.parametrize(("size", "dimension"), [(1000, 10), (1000, 300), (700, 600), (300, 5)])
+@pytest.mark.parametrize(("size", "dimension"), [(1000, 10), (1000, 300), (300, 200), (300, 5)])
 def test_cut_blocks_keep_lengths_up_to_what_is_cut_off(size, dimension):
     """The deviation is that of the entries beyond P: their share of a random unit column."""
     rows = 2 ** math.ceil(math.log2(dimension))
     full = rows * math.ceil(size / rows)
     squares = torch.stack(
-        [
-            matrix(random_projection(space(size), dimension, "fastfood", seeded(s))).square().sum(dim=0)
-            for s in range(20)
-        ]
+        [matrix(random_projection(space(size), dimension, "fastfood", seeded(s))).square().sum(dim=0) for s in range(8)]
     )
     # The mean over all n columns is exactly 1; a column's square misses (full − P) of `full` nearly Gaussian entries.
     spread = math.sqrt(2 * (full - size)) / size

@@ -50,8 +50,8 @@ def intrinsic_dimension(
     .. math:: \theta = \theta_0 + P z, \qquad P \in \mathbb{R}^{P \times d} \text{ random}, \quad z_0 = 0
 
     Only z is trained. The intrinsic dimension at 90 % is the smallest d whose performance is 0.9 of the baseline's
-    (Li, Farkhoor, Liu & Yosinski, 2018). Solutions on a manifold of codimension c are met by random subspaces of d ≥ c
-    and by no smaller ones, so that for a fixed target P − d is the dimension of the set of solutions.
+    (Li, Farkhoor, Liu & Yosinski, 2018). An affine set of solutions of codimension c is met by almost every subspace of
+    d ≥ c dimensions and by almost none of fewer, so that P − d measures the dimension of the set of solutions.
 
     With ``dimensions=None``, d is searched by bisection in log d on the mean performance over seeds, to a relative
     ``resolution`` or to the next whole number. A seed draws one P for each d, and the same order of minibatches; all
@@ -61,8 +61,9 @@ def intrinsic_dimension(
     otherwise, as in the source's problems without classes.
 
     Valid for: an upper bound of what a better optimizer would need. A rule that does not converge in ``steps``
-    makes the dimension too large; compare with twice as many. Models are evaluated as the landscape says: running
-    statistics are not trained.
+    makes the dimension too large; compare with twice as many. Where performance does not fall off steeply, somewhat
+    fewer dimensions come near enough by luck of the draw: a larger ``share`` is stricter. Models are evaluated as
+    the landscape says: running statistics are not trained.
 
     Cost: ``steps`` (mini-batch) gradients a seed and dimension, and as many a seed for the baseline; about
     log₂(ln P / ``resolution``) dimensions without a list.
@@ -187,7 +188,7 @@ class _Training:
         directions, order = (torch.Generator().manual_seed(s) for s in draw_seeds(_seeded(seed), 2))
         batches = None if self._batch_size is None else Minibatches(landscape, self._batch_size, order)
         rule = self._rule(landscape.size if dimension is None else dimension)
-        words = "all parameters" if dimension is None else f"{dimension} dimensions"
+        words = "all parameters" if dimension is None else f"{dimension} dimension{'s'[: dimension > 1]}"
         with bar.stage(words, self._steps) as steps:
             walk = partial(follow, rule=rule, steps=self._steps, schedule=self._schedule, bar=steps)
             try:
