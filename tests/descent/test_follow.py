@@ -61,8 +61,8 @@ def test_langevin_has_the_stationary_law_of_its_discrete_chain():
     anchor = torch.tensor([0.0, 0.0, 5.0], dtype=torch.float64)
     rule = langevin(space, lr, beta, torch.Generator().manual_seed(0), anchor=anchor, attraction=gamma)
     seen = []
-    follow(quadratic, START, rule, 40_000, watch=lambda _, __, point: seen.append(point))
-    points = torch.stack(seen[2000:])
+    follow(quadratic, START, rule, 16_000, watch=lambda _, __, point: seen.append(point))
+    points = torch.stack(seen[1000:])
     rate = lr * (beta * DIAGONAL + gamma) / 2
     variance, mean = lr / (1 - (1 - rate) ** 2), gamma * anchor / (beta * DIAGONAL + gamma)
     # A chain with autocorrelation 1 − a counts as a/(2 − a) of its length.

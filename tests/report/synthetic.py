@@ -8,6 +8,7 @@ from torch import Tensor
 from thalweg.estimate import Cost, Estimate, Provenance
 from thalweg.krylov._results import Density, Eigenpairs
 from thalweg.landscape._evaluation import Evaluation
+from thalweg.measures._measure_results import Quantity
 from thalweg.measures._results import (
     Anisotropy,
     Conditioning,
@@ -174,6 +175,10 @@ def measurement(
         else None,
         outliers=outliers,
         effective_rank=Estimate(38.2, 4.6, 19, None, None, Cost(20, 0, 0, 1.3), PROVENANCE),
+        further=(
+            Quantity("trace of Σ", 4.7, 0.0, 4.7, 4.7, "exact", "± 0.4 on other data of the kind"),
+            Quantity("Zhu's ratio", None, None, None, None, "estimate", "a trace may be zero"),
+        ),
         line=line(loss, largest, gradient),
         surface=None if bare else surface(loss, 0.12 * largest, holes=holes),
         history=None if bare else history(seed, 0.9 * loss, accuracy),

@@ -2,7 +2,6 @@
 
 from thalweg.descent._follow import (
     Rule,
-    Slope,
     cosine,
     follow,
 )
@@ -21,7 +20,6 @@ __all__ = [
     "Descended",
     "Minibatches",
     "Rule",
-    "Slope",
     "adam",
     "cosine",
     "follow",

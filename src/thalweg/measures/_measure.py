@@ -75,7 +75,7 @@ def measure(
         planned = _planned(shared, names)
         bar.advance(0, note=f"about {planned}")
         for name in names:
-            rows += QUANTITIES[name].rows(shared)
+            rows += rows_of(shared, [name])
             bar.advance(note=name)
     return Measures(
         rows=tuple(rows),
@@ -117,6 +117,11 @@ def measure_cost(
     names = _chosen(which)
     with track(None, "cost", False) as bar:
         return _planned(Shared(landscape, MeasureSettings() if settings is None else settings, bar), names)
+
+
+def rows_of(shared: Shared, names: Sequence[str]) -> tuple[Quantity, ...]:
+    """Return the rows of some quantities, from what they share."""
+    return tuple(row for name in names for row in QUANTITIES[name].rows(shared))
 
 
 def _chosen(which: str | Sequence[str] | None) -> list[str]:

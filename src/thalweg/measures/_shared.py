@@ -40,7 +40,11 @@ class Shared:
     """
 
     def __init__(
-        self, landscape: Landscape, settings: MeasureSettings, bar: Progress, curvature: Checkpointed | None = None
+        self,
+        landscape: Landscape,
+        settings: MeasureSettings,
+        bar: Progress,
+        curvature: Curvature | Checkpointed | None = None,
     ) -> None:
         self.landscape, self.settings = landscape, settings
         self.generator = torch.Generator().manual_seed(settings.seed)

@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.autograd.graph import GradientEdge
 from torch.nn import functional
 
-from thalweg.descent import Minibatches, Slope
+from thalweg.descent import Minibatches
+from thalweg.descent._follow import Slope
 from thalweg.landscape import Landscape
 from thalweg.landscape._gradients import edges
 from thalweg.measures._projection import Projection

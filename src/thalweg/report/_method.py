@@ -1,6 +1,6 @@
 """How the numbers came about: methods, settings, versions."""
 
-from thalweg.figures._numbers import number, thousands
+from thalweg.figures._numbers import number
 from thalweg.study._results import Findings
 
 
@@ -47,17 +47,20 @@ def provenance(findings: Findings) -> tuple[tuple[str, str], ...]:
 def methods(findings: Findings) -> tuple[tuple[str, str], ...]:
     """Return each quantity with the sentence that says how it was computed."""
     first = findings.measurements[0]
-    probes, steps = first.density.nodes.shape
-    counts = [item.trace.cost.matvecs for item in findings.measurements]
-    probed = " to ".join(thousands(count) for count in sorted({min(counts), max(counts)}))
+    probes, steps = len(first.density.nodes), first.density.nodes.shape[1] - first.density.known
+    others = f", the others by stochastic Lanczos quadrature, {probes} probes of at most {steps} steps" if steps else ""
     rows = {
         "Eigenvalues": (
             f"the {len(first.top.values)} largest and {len(first.bottom.values)} smallest by Lanczos, reorthogonalised "
             "where it is due, then a deflated restart that looks for missed copies. ± is a residual bound: an exact "
             "eigenvalue lies that close."
         ),
-        "Trace": f"Hutchinson’s estimator with {probed} probes; ± is the standard error over the probes.",
-        "Density": f"stochastic Lanczos quadrature, {probes} probes of {steps} steps, smoothed by a Gaussian.",
+        "Trace": (
+            "converged eigenvalues exactly, the others by random probes in the complement of their eigenvectors; ± is "
+            "the standard error by the law of the probes."
+        ),
+        "Density": f"the same eigenvalues exactly{others}; smoothed by a Gaussian.",
+        "Noise": "Σ is the covariance of single data items’ gradients; its trace is exact for these data.",
         "Sharpness": (
             f"S = max over ‖δ‖ ≤ ρ of L(θ+δ) − L(θ), ρ = {first.ascent.rho:g}: by one gradient step, and by projected "
             "ascent. Where the maximum may be larger, it says ≥."

@@ -7,6 +7,7 @@ from thalweg.estimate import Cost, Estimate
 from thalweg.figures._numbers import duration, number, percent, thousands, with_error
 from thalweg.krylov._results import Eigenpairs
 from thalweg.landscape._evaluation import Evaluation
+from thalweg.measures._measure_results import Quantity
 from thalweg.measures._results import Sharpness
 from thalweg.study._results import Measurement
 
@@ -87,6 +88,7 @@ def groups(measurements: Sequence[Measurement]) -> tuple[Group, ...]:
                 row("gradient in leading eigenvectors", "share of ‖∇L‖², and that of a random direction", _anisotropy),
             ),
         ),
+        Group("Noise and further sums", _further(measurements)),
         Group(
             "Cost",
             (
@@ -151,6 +153,22 @@ def _eigenvalue(pairs: Eigenpairs) -> Cell:
         details.append("copies may be missing")
     text = with_error(float(pairs.values[0]), float(pairs.residuals[0]))
     return Cell(text, (*details, f"{len(pairs.values)} eigenvalues: {cost_text(pairs.cost)}"))
+
+
+def _further(measurements: Sequence[Measurement]) -> tuple[Row, ...]:
+    """Rows that any measurement has, with their own words."""
+    found = [{row.name: row for row in item.further} for item in measurements]
+    names = dict.fromkeys(name for rows in found for name in rows)
+    return tuple(Row(name, "", tuple(_quantity(rows.get(name)) for rows in found)) for name in names)
+
+
+def _quantity(row: Quantity | None) -> Cell:
+    if row is None or row.value is None:
+        return _NONE
+    text = with_error(row.value, row.standard_error)
+    if row.kind == "bounds" and row.low is not None and row.high is not None:
+        text = with_error(row.value, (row.high - row.low) / 2)
+    return Cell(text, (row.note,) if row.note else ())
 
 
 def _step(item: Measurement) -> Cell:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from thalweg.estimate import Cost, Estimate
 from thalweg.krylov._results import Density, Eigenpairs
 from thalweg.landscape._evaluation import Evaluation
+from thalweg.measures._measure_results import Quantity
 from thalweg.measures._results import (
     Anisotropy,
     Conditioning,
@@ -41,7 +42,8 @@ class Measurement(Record):
         ascent: S_ρ by projected ascent.
         step: Gradient step of length 1/λ₁: predicted and measured; ``None`` where λ₁ ≤ 0 or g = 0.
         outliers: Eigenvalues above the largest gap among the top ones; ``None`` where there is no gap.
-        effective_rank: (tr H)² / tr H², with the error carried from the probes; ``None`` where tr H ≤ 0.
+        effective_rank: (tr H)² / tr H², with the error carried from the probes; ``None`` where tr H may be zero.
+        further: Other sums over the spectrum and, where single items have gradients, their noise and its alignment.
         line: Along the gradient or the leading eigenvector, with the quadratic model.
         surface: On a plane.
         history: How the model was trained, or ``None``.
@@ -66,6 +68,7 @@ class Measurement(Record):
     step: StepPrediction | None
     outliers: int | None
     effective_rank: Estimate | None
+    further: tuple[Quantity, ...]
     line: Line | None
     surface: Surface | None
     history: History | None

@@ -5,25 +5,17 @@ import os
 import time
 from dataclasses import dataclass, replace
 
-import torch
 from torch import Tensor
 
 from thalweg.errors import ArgumentError, NonFiniteError
-from thalweg.estimate import Cost
-from thalweg.krylov import Eigenpairs, checkpointed, density, eigenpairs, trace
+from thalweg.estimate import Cost, Estimate
+from thalweg.krylov import Eigenpairs, checkpointed
 from thalweg.landscape import Evaluation, Landscape
-from thalweg.measures import (
-    anisotropy,
-    condition_numbers,
-    effective_rank,
-    gradient_norm,
-    negative_curvature,
-    outlier_count,
-    predicted_decrease,
-    sharpness,
-    spectral_width,
-)
+from thalweg.measures import MeasureSettings, anisotropy, condition_numbers, predicted_decrease, sharpness
+from thalweg.measures._measure import rows_of
 from thalweg.measures._results import StepPrediction
+from thalweg.measures._shared import Shared
+from thalweg.measures._sharpness import one_step as sharpness_along
 from thalweg.operators import Curvature, hessian
 from thalweg.progress import Progress, track
 from thalweg.study._results import Measurement
@@ -39,11 +31,10 @@ class SurveySettings:
     Attributes:
         top: Largest eigenvalues.
         bottom: Smallest eigenvalues.
-        tol: Residual of the largest eigenvalues relative to ‖H‖.
-        bottom_tol: The same for the smallest, which lie close to the bulk and cost most.
+        tol: Residual of the eigenvalues relative to ‖H‖.
         rtol: Half-width of the trace's 95 % interval, relative.
         max_probes: The most probes of the trace.
-        probes: Of the density.
+        probes: Random probes of everything between the ends.
         steps: Lanczos steps a probe.
         rho: Radius of the sharpness.
         surface: Points a side of the surface; 0 for none.
@@ -54,7 +45,6 @@ class SurveySettings:
     top: int = 20
     bottom: int = 5
     tol: float = 1e-4
-    bottom_tol: float = 1e-3
     rtol: float = 0.1
     max_probes: int = 100
     probes: int = 4
@@ -65,11 +55,16 @@ class SurveySettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in {"top": 1, "bottom": 1, "probes": 1, "steps": 1, "surface": 0, "line": 0}.items():
+        for name, least in {"top": 1, "bottom": 1, "probes": 2, "steps": 2, "surface": 0, "line": 0}.items():
             if getattr(self, name) < least:
                 raise ArgumentError(f"{name}: expected at least {least}, got {getattr(self, name)}.")
         if not 0 <= self.seed < 2**63:
             raise ArgumentError(f"seed: expected a number from 0 to 2^63 - 1, got {self.seed}.")
+
+    def of_measures(self) -> MeasureSettings:
+        """Return what quantities are told that are measured together."""
+        shared = ("top", "bottom", "tol", "rtol", "max_probes", "probes", "steps", "rho", "seed")
+        return MeasureSettings(**{name: getattr(self, name) for name in shared})
 
 
 def survey(
@@ -85,10 +80,12 @@ def survey(
     """Measure the geometry of a landscape at its point: what ``thalweg measure`` reports.
 
     Loss and metrics, gradient norm, both ends of the Hessian's spectrum, trace, density, condition numbers, negative
-    curvature, LAS_k, sharpness, the step 1/λ₁, a line along the leading eigenvector, and a plane of random
-    filter-normalised directions.
+    curvature, LAS_k, sharpness, the step 1/λ₁, the gradients' noise and how it lies to the Hessian, a line along the
+    leading eigenvector, and a plane of random filter-normalised directions. What :func:`thalweg.measure` shares is
+    shared here, too. Noise is left out where single items have no gradients: in train mode, of a black box, and of one
+    item.
 
-    Cost: some hundred products with the default settings (the density takes probes × steps), some hundred passes
+    Cost: some hundred products with the default settings (probes × steps of them between the ends), some hundred passes
     for line and surface, and a few dozen gradients.
 
     Args:
@@ -113,28 +110,24 @@ def survey(
         (58, 3)
     """
     settings = SurveySettings() if settings is None else settings
-    started, generator = time.perf_counter(), torch.Generator().manual_seed(settings.seed)
+    started, size = time.perf_counter(), landscape.size
     # Named, so that the same seed gives the same bits: "auto" chooses by the clock.
     operator = hessian(landscape, engine="double-backward")
     kept = operator if checkpoint is None else checkpointed(operator, checkpoint)
-    with track(7, name, progress) as bar:
+    with track(6, name, progress) as bar:
         train = landscape.evaluate()
         held_out: Evaluation | None = None if test is None else test.evaluate()
-        bar.advance(note="top eigenvalues")
-        size = landscape.size
-        top = eigenpairs(kept, min(settings.top, size), "LA", tol=settings.tol, generator=generator, progress=bar)
-        bar.advance(note="bottom eigenvalues")
-        bottom = eigenpairs(
-            kept, min(settings.bottom, size), "SA", tol=settings.bottom_tol, generator=generator, progress=bar
-        )
-        bar.advance(note="trace")
-        whole = trace(kept, rtol=settings.rtol, max_probes=settings.max_probes, generator=generator, progress=bar)
-        bar.advance(note="density")
-        spectral = density(kept, probes=settings.probes, steps=settings.steps, generator=generator, progress=bar)
+        bar.advance(note="spectrum")
+        shared = Shared(landscape, settings.of_measures(), bar, kept)
+        found, generator = shared.spectrum, shared.generator
+        top, bottom = found.top, found.bottom
+        bar.advance(note="noise")
+        further = rows_of(shared, ("sums", "noise", "alignment", "difficulty") if _visible(landscape) else ("sums",))
         bar.advance(note="sharpness")
-        gradient = landscape.gradient()
-        norm = gradient_norm(landscape)
-        one_step = sharpness(landscape, settings.rho, "one-step")
+        gradient = shared.slope[1]
+        norm = Estimate(landscape.space.norm(gradient), 0.0, provenance=landscape.provenance())
+        spent = shared.spent
+        one_step = sharpness_along(landscape, settings.rho, *shared.slope)
         ascent = sharpness(landscape, settings.rho, "ascent", directions=_leading(top), generator=generator)
         step = _step(landscape, operator, top, norm.value)
         bar.advance(note="line and surface")
@@ -146,10 +139,11 @@ def survey(
             surface = plane_scan(landscape, plane, points=settings.surface, progress=bar)
         bar.advance(note="done")
     scale = max(top.scale, bottom.scale)
-    parts = [train.loss.cost, norm.cost, top.cost, bottom.cost, whole.cost, spectral.cost, one_step.cost, ascent.cost]
+    parts = [train.loss.cost, spent, one_step.cost, ascent.cost]
     parts += [] if held_out is None else [held_out.loss.cost]
     parts += [part.cost for part in (step, line, surface) if part is not None]
-    cost = replace(sum(parts, Cost(gradients=1)), seconds=time.perf_counter() - started)
+    # Of kept products only those that were made count.
+    cost = replace(sum(parts, Cost()), seconds=time.perf_counter() - started)
     return Measurement(
         name=name,
         size=size,
@@ -158,22 +152,28 @@ def survey(
         gradient_norm=norm,
         top=top.without_vectors(),
         bottom=bottom.without_vectors(),
-        trace=whole,
-        density=spectral,
-        width=spectral_width(top, bottom),
+        trace=found.trace,
+        density=found.density,
+        width=found.width,
         conditioning=condition_numbers(top, bottom, epsilon=1.0 if scale == 0 else None),
-        negative=negative_curvature(bottom, scale=scale),
+        negative=found.negative,
         anisotropy=anisotropy(gradient, top),
         one_step=one_step,
         ascent=ascent,
         step=step,
-        outliers=outlier_count(top),
-        effective_rank=effective_rank(spectral, size),
+        outliers=found.outliers,
+        effective_rank=found.participation_ratio,
+        further=further,
         line=line,
         surface=surface,
         history=history,
         cost=cost,
     )
+
+
+def _visible(landscape: Landscape) -> bool:
+    """Whether single items have gradients of their own, and there is more than one."""
+    return landscape.mode == "eval" and landscape.objective.splits and landscape.count > 1
 
 
 def _leading(top: Eigenpairs) -> Tensor | None:
