@@ -88,10 +88,10 @@ class Diagnosis(Record):
         ratio: η over it.
         small_batch_rate: Above this rate, one step with batches of B items raises the mean square of a perturbation
             along the sharpest direction.
-        noise_trace: Tr Σ of the items' gradients.
+        noise_trace: Tr Σ of the items' gradients, exact for these data, with the error that the data leave.
         noise_floor: Bounds on the stationary excess of the loss, (least, most), for a bowl with the curvature and noise
             of this point.
-        critical_batch: Tr Σ / ‖∇L‖², the gradient noise scale.
+        critical_batch: Tr Σ / ‖∇L‖², the gradient noise scale, with the same errors.
         first_step: Expected change of the loss in the first step, to second order.
         layers: What each layer does, in the order of the forward pass.
         activation_ratio: Activations (RMS) of the last layer over those of the first.
