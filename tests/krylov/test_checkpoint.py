@@ -196,6 +196,16 @@ def test_damaged_checkpoints_are_refused(tmp_path):
     read(half)
 
 
+def test_a_block_of_one_column_out_of_several_is_kept(tmp_path):
+    """Of a single row any stride counts as contiguous, also one whose bytes are not side by side."""
+    op = operator(SPREAD)[0]
+    columns = op.space.randn(count=3).contiguous()
+    for start in range(3):
+        again = tw.checkpointed(op, tmp_path / str(start)) @ columns[:, start : start + 1]
+        assert torch.equal(again, op @ columns[:, start : start + 1])
+        assert torch.equal(tw.checkpointed(op, tmp_path / str(start)) @ columns[:, start : start + 1], again)
+
+
 def test_bad_folders_are_named(tmp_path):
     file = tmp_path / "file"
     file.write_text("x")

@@ -482,3 +482,17 @@ def test_a_shape_that_cannot_be_vectorised_comes_later(monkeypatch):
     assert found.way == "item by item"
     assert found.trace.value == pytest.approx(expected, rel=1e-10)
     assert together == [(2, 2, 4), (40, 2, 4), (30, 3, 4)]
+
+
+def test_the_way_can_be_named():
+    """The clock chooses nothing then: the same bits in every run."""
+    landscape = tw.Landscape(models.mlp(), CE(), [(randn(30, 4), classes(30))])
+    together, alone = (tw.gradient_noise(landscape, way=way) for way in ("together", "one by one"))
+    assert (together.way, alone.way) == ("items together", "item by item")
+    assert together.trace.value == pytest.approx(alone.trace.value, rel=1e-12)
+    assert tw.gradient_noise(landscape, way="together").trace.value == together.trace.value
+    with (
+        unchecked(),
+        pytest.raises(ArgumentError, match="way: expected 'auto', 'together' or 'one by one', got 'fast'"),
+    ):
+        tw.gradient_noise(landscape, way="fast")

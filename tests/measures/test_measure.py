@@ -28,6 +28,8 @@ def test_golden_numbers():
     assert found["largest eigenvalue of Σ"].value == pytest.approx(1.002478793701, rel=1e-9)
     assert found["cosine of Σ and H"].value == pytest.approx(0.946927145834954, rel=1e-9)
     assert found["Zhu's ratio"].value == pytest.approx(5.13018745842257, rel=1e-9)
+    assert found["difficulty"].value == pytest.approx(1.77297246445953, rel=1e-9)
+    assert found["difficulty"].standard_error == 0
     for name, truth in {"trace": 3.8718508986352, "squared Frobenius norm": 8.39983556040}.items():
         row = found[name]
         assert row.low <= truth <= row.high
@@ -41,6 +43,47 @@ def test_any_subset_is_what_it_is_alone_and_takes_no_more():
         assert alone.cost.matvecs <= whole.cost.matvecs
         for row in alone.rows:
             assert row.kind == whole[row.name].kind
+
+
+def test_golden_difficulty_of_a_classifier():
+    settings = tw.MeasureSettings(**{**vars(SMALL), "alignment": 21})
+    row = tw.measure(g2(), "difficulty", settings=settings)["difficulty"]
+    assert row.value == pytest.approx(0.376996458901440, rel=1e-9)
+    assert row.standard_error == 0
+    # Nothing but the residual of λ_max is left.
+    assert 0 <= row.high - row.low < 1e-3
+    assert row.low <= row.value <= row.high
+
+
+def test_difficulty_and_alignment_have_the_same_products():
+    both = tw.measure(g2(), ["alignment", "difficulty"], settings=SMALL)
+    alone = tw.measure(g2(), "alignment", settings=SMALL)
+    assert both.cost.matvecs == alone.cost.matvecs
+    assert both["cosine of Σ and H"] == alone["cosine of Σ and H"]
+
+
+class Bowl(torch.nn.Module):
+    """f(x) = ½ x ‖θ‖²."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.theta = torch.nn.Parameter(torch.tensor([1.0, 0.0], dtype=torch.float64))
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return 0.5 * inputs * self.theta.square().sum()
+
+
+def test_difficulty_needs_a_positive_trace():
+    """Residuals of −1.75 and 0.25 at x = 1: H = θθᵀ − ¾ I = diag(¼, −¾), of trace −½."""
+    data = [(torch.ones(2, 1).double(), torch.tensor([[2.25], [0.25]]).double())]
+    landscape = tw.Landscape(Bowl(), tw.objectives.squared_error(), data)
+    found = tw.measure(landscape, ["difficulty", "trace", "eigenvalues"], settings=SMALL)
+    assert found["trace"].value == pytest.approx(-0.5)
+    assert found["largest eigenvalue"].value == pytest.approx(0.25)
+    row = found["difficulty"]
+    assert (row.value, row.low, row.high) == (None, None, None)
+    assert str(row) == "difficulty: – (tr H may not be positive; tw.difficulty takes another trace)"
+    assert tw.difficulty(landscape).denominator == "Tr G"
 
 
 def test_one_gradient_serves_all():

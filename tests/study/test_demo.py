@@ -7,9 +7,7 @@ import thalweg as tw
 from thalweg.study import DemoSettings, demo
 
 LITTLE = DemoSettings(samples=60, epochs=1, width=0.02, batch_size=30, path=3)
-QUICK = tw.SurveySettings(
-    top=2, bottom=1, tol=1e-2, probes=2, steps=4, max_probes=10, surface=3, line=3
-)
+QUICK = tw.SurveySettings(top=2, bottom=1, tol=1e-2, probes=2, steps=4, max_probes=10, surface=3, line=3)
 
 
 @pytest.fixture(scope="module")

@@ -271,5 +271,6 @@ def _damaged(path: Path, index: int) -> CheckpointError:
 
 
 def _digest(vectors: Tensor) -> str:
-    rows = (vectors.mT if vectors.ndim == 2 else vectors).detach().cpu().contiguous()
+    # Flat: of a single row any stride counts as contiguous, but not all can be seen as bytes.
+    rows = (vectors.mT if vectors.ndim == 2 else vectors).detach().cpu().flatten().contiguous()
     return hashlib.blake2b(rows.view(torch.uint8).numpy().data, digest_size=16).hexdigest()

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from thalweg.errors import ArgumentError
-from thalweg.estimate import Cost, Estimate
+from thalweg.estimate import Cost, Estimate, Provenance
 from thalweg.krylov._results import Eigenpairs
 from thalweg.krylov._widened import widened
 from thalweg.measures._inner_products import InnerProducts, inner_products, require_comparable
@@ -75,29 +75,43 @@ def alignment(
         quotients = None if columns is None else one.space.gram(columns, one @ columns).diagonal().double().cpu()
     made = 2 * found.made + (0 if columns is None else columns.shape[1])
     cost = Cost(matvecs=made, seconds=time.perf_counter() - started)
-    size = first.space.size
-    traces, norms = [trace_of(found, i) for i in (0, 1)], [norm_of(found, i) for i in (0, 1)]
-    positive = [surely_positive(trace) for trace in traces]
-    share = None
-    if quotients is not None and positive[0]:
-        inside = float(quotients.sum())
-        share = found.estimate(lambda _, traces: None if float(traces[0]) <= 0 else inside / float(traces[0]))
+    return aligned(found, first.space.size, quotients, values, cost, first.provenance)
+
+
+def aligned(
+    found: InnerProducts,
+    size: int,
+    quotients: Tensor | None,
+    values: Tensor | None,
+    cost: Cost,
+    provenance: Provenance | None,
+) -> Alignment:
+    """Say what inner products of A and B, in this order, tell about them.
+
+    Args:
+        found: The inner products.
+        size: P.
+        quotients: vᵀAv of directions, shape (k,).
+        values: Eigenvalues of B that belong to them.
+        cost: What they took.
+        provenance: How products with A are computed.
+    """
     return Alignment(
         cosine=found.estimate(lambda cross, _: cosine(cross, 0, 1)),
-        zhu=found.estimate(lambda cross, traces: _zhu(size, cross, traces)) if all(positive) else None,
+        zhu=zhu_of(found, size, 0, 1),
         inner=_required(found.estimate(lambda cross, _: float(cross[0, 1]))),
-        first_trace=traces[0],
-        second_trace=traces[1],
-        first_norm=norms[0],
-        second_norm=norms[1],
+        first_trace=trace_of(found, 0),
+        second_trace=trace_of(found, 1),
+        first_norm=norm_of(found, 0),
+        second_norm=norm_of(found, 1),
         multiple=found.estimate(lambda cross, _: multiple(cross, 0, 1)),
         residual=residual_of(found, 0, 1),
         quotients=quotients,
         values=values,
-        top_share=share,
-        top_null=None if columns is None else columns.shape[1] / size,
+        top_share=None if quotients is None else share_of(found, 0, float(quotients.sum())),
+        top_null=None if quotients is None else len(quotients) / size,
         cost=cost,
-        provenance=first.provenance,
+        provenance=provenance,
     )
 
 
@@ -157,9 +171,29 @@ def surely_positive(estimate: Estimate) -> bool:
     return estimate.value > 0 and (interval is None or interval[0] > 0)
 
 
-def _zhu(size: int, cross: Tensor, traces: Tensor) -> float | None:
-    below = float(traces[0] * traces[1])
-    return None if not below > 0 else size * float(cross[0, 1]) / below
+def zhu(size: int, cross: Tensor, traces: Tensor, i: int, j: int) -> float | None:
+    """Return P·tr A_iA_j/(tr A_i · tr A_j)."""
+    below = float(traces[i] * traces[j])
+    return None if not below > 0 else size * float(cross[i, j]) / below
+
+
+def zhu_of(found: InnerProducts, size: int, i: int, j: int) -> Estimate | None:
+    """Return P·tr A_iA_j/(tr A_i · tr A_j), unless a trace may be zero."""
+    if not (surely_positive(trace_of(found, i)) and surely_positive(trace_of(found, j))):
+        return None
+    return found.estimate(lambda cross, traces: zhu(size, cross, traces, i, j))
+
+
+def share(traces: Tensor, i: int, inside: float) -> float | None:
+    """Return a part of tr A_i as a share."""
+    return None if not float(traces[i]) > 0 else inside / float(traces[i])
+
+
+def share_of(found: InnerProducts, i: int, inside: float) -> Estimate | None:
+    """Return a part of tr A_i as a share, unless tr A_i may be zero."""
+    if not surely_positive(trace_of(found, i)):
+        return None
+    return found.estimate(lambda _, traces: share(traces, i, inside))
 
 
 def _root(value: float) -> float:

@@ -1,5 +1,6 @@
 """How hard a point is to train at: sharpness, its share of the trace, and the alignment of noise with it."""
 
+import math
 import time
 from dataclasses import dataclass
 from typing import Literal
@@ -11,10 +12,13 @@ from thalweg.errors import ArgumentError
 from thalweg.estimate import Cost, Estimate
 from thalweg.krylov import eigenpairs, function_trace, trace
 from thalweg.krylov._operator import require_whole
+from thalweg.krylov._widened import held, widened
 from thalweg.landscape import Landscape
-from thalweg.measures._alignment_sums import AlignmentSums, alignment_sums
+from thalweg.measures._alignment import cosine, norm_of, share, surely_positive, trace_of, zhu
 from thalweg.measures._difficulty_results import Difficulty
+from thalweg.measures._inner_products import InnerProducts, Ratio, inner_products, require_comparable
 from thalweg.operators import FunctionOperator, Operator, dense, ggn, gradient_covariance, hessian
+from thalweg.operators._composite import require_operator
 from thalweg.operators._require import require_landscape
 from thalweg.progress import Progress, track
 
@@ -30,8 +34,7 @@ def difficulty(
     k: int | None = None,
     operator: Operator | None = None,
     covariance: Operator | None = None,
-    probes: int = 64,
-    exact: int = 256,
+    products: int = 48,
     tol: float = 1e-3,
     generator: torch.Generator | None = None,
     progress: bool | Progress = False,
@@ -55,8 +58,11 @@ def difficulty(
     its place in the fraction, or Tr|H| with an operator of one's own; the result says so. "zhu" divides by Tr H once
     more, and then is undefined.
 
-    Cost: for at most ``exact`` parameters P products with each matrix; else ``probes`` with each. Some twenty products
-    for λ_max; for "topk" k with Σ. The trace of G takes up to 500, Tr|H| 8 × 80.
+    Traces and norms come from the inner products that :func:`alignment` takes, where the computed eigenvectors of H
+    count exactly; errors are those of its jackknife, and none for ``products`` from P on.
+
+    Cost: ``products`` products with each matrix, and some twenty for λ_max; P with each if that is at most
+    ``products``. For "topk" k with Σ. The trace of G takes up to 500, Tr|H| 8 × 80.
 
     Args:
         landscape: Where.
@@ -65,8 +71,7 @@ def difficulty(
         k: Eigenvectors of "topk"; 10 by default, or P if that is less. For other variants ``None``.
         operator: H; by default the Hessian of the landscape.
         covariance: Σ; by default the gradient covariance.
-        probes: Random vectors of the traces, at least 2.
-        exact: Most parameters for which the matrices are formed instead.
+        products: With each matrix for the traces, at least 4 and two more than there are eigenvectors.
         tol: Residual of the eigenvalues, relative to ‖H‖.
         generator: Of all draws; ``None`` is a fresh one of seed 0.
         progress: Whether to show a bar, or what to report every part to.
@@ -87,56 +92,110 @@ def difficulty(
         D = 2.5 (cosine: 1; λ_max²/Tr H)
     """
     require_landscape(landscape)
-    _check_arguments(landscape, variant, denominator, k, operator, covariance, probes, exact)
+    _check_arguments(landscape, variant, denominator, k, operator, covariance)
     started = time.perf_counter()
     source = torch.Generator().manual_seed(0) if generator is None else generator
     h = hessian(landscape, engine="double-backward") if operator is None else operator
     s = gradient_covariance(landscape, engine="double-backward") if covariance is None else covariance
-    measured, before = (h, s), h.matvecs + s.matvecs
+    require_comparable({"operator": h, "covariance": s}, products)
+    measured, before, formed = (h, s), h.matvecs + s.matvecs, landscape.size <= products
     count = min(10 if k is None else k, landscape.size) if variant == "topk" else 1
+    if not formed and products < count + 2:
+        raise ArgumentError(
+            f"products: expected at least {count + 2}, two more than the eigenvectors of H, got {products}."
+        )
     with track(3, "difficulty", progress) as bar:
-        if landscape.size <= exact:
+        if formed:
             h = _formed(h)
-        top = _leading(h, count, tol, source, bar, formed=landscape.size <= exact)
+        top = _leading(h, count, tol, source, bar, formed=formed)
         bar.advance(note="traces")
-        sums = alignment_sums(h, s, probes=probes, exact=exact, generator=source)
-        hessian_trace = sums.of(lambda t: t[0] * 1.0)
-        low = _low(hessian_trace)
+        with track(min(products, landscape.size), "traces", bar) as traces:
+            found = inner_products([s, h], top.vectors, products, source, traces)
+        inside = _inside(s, top) if variant == "topk" else 0.0
+        hessian_trace = trace_of(found, 1)
         bar.advance(note="denominator")
-        replaced, name = _replacement(landscape, denominator, operator, low, h, exact, source, bar)
-    taken = (
-        sum(matrix.matvecs for matrix in measured)
-        - before
-        + (0 if replaced is None or name != "Tr G" else replaced.cost.matvecs)
-    )
-    largest, residual = top.value, top.residual
-    share = _share(s, top) if variant == "topk" else None
-    reason = _undefined(variant, sums, largest, low)
-    alignment = None if _undefined(variant, sums, 1.0, low) else sums.of(lambda t: _alignment(t, variant, h, share))
-    index = None
-    if reason is None:
-        index = _index(sums, largest, variant, h, share, replaced)
-    guarded = None
-    if replaced is not None and denominator == "auto":
-        guarded = f"Tr H = {hessian_trace} is not positive by its error"
-    stated = None
-    if reason is None and low > 0:
-        stated = _index(sums, largest, variant, h, share, None).value
+        positive = surely_positive(hessian_trace)
+        replaced, name = None, "Tr H"
+        if denominator != "auto" or not positive:
+            absolute = denominator == "absolute" or (denominator == "auto" and operator is not None)
+            replaced, name = _replacement(landscape, h, products, source, bar, absolute=absolute)
+    taken = sum(matrix.matvecs for matrix in measured) - before
+    if replaced is not None and name == "Tr G":
+        taken += replaced.cost.matvecs
+    size = landscape.size
+    kappa: Ratio = {
+        "cosine": lambda cross, _: cosine(cross, 0, 1),
+        "zhu": lambda cross, traces: zhu(size, cross, traces, 0, 1),
+        "topk": lambda _, traces: share(traces, 0, inside),
+    }[variant]
+    unaligned = unalignable(found, variant)
+    reason = unaligned or ("no curvature is positive, λ_max ≤ 0" if top.value <= 0 else None)
+    index = None if reason else difficulty_index(found, top.value, kappa, replaced)
+    if index is None:
+        reason = reason or f"{name} is not positive"
+    elif replaced is not None and denominator == "auto":
+        reason = f"Tr H = {hessian_trace} is not positive by its error"
+    stated = difficulty_index(found, top.value, kappa) if positive and index is not None else None
     return Difficulty(
         index=index,
-        slack=None if index is None else abs(2 * index.value / largest) * residual,
+        slack=None if index is None else difficulty_slack(index, top.value, top.residual),
         variant=variant,
-        alignment=alignment,
-        largest=largest,
-        residual=residual,
+        alignment=None if unaligned else found.estimate(kappa),
+        largest=top.value,
+        residual=top.residual,
         denominator=name,
         trace=hessian_trace if replaced is None else replaced,
         hessian_trace=hessian_trace,
-        as_stated=stated,
-        reason=reason or guarded,
+        as_stated=None if stated is None else stated.value,
+        reason=reason,
         cost=Cost(taken, seconds=time.perf_counter() - started),
         provenance=landscape.provenance("double-backward"),
     )
+
+
+def difficulty_index(
+    found: InnerProducts, largest: float, kappa: Ratio, replaced: Estimate | None = None
+) -> Estimate | None:
+    """Return D = λ_max²/Tr(H) · κ by the jackknife; a replacement of Tr H comes from probes of its own.
+
+    Args:
+        found: Inner products of Σ and H, in this order.
+        largest: λ_max > 0.
+        kappa: The alignment.
+        replaced: What stands in the place of Tr H.
+    """
+
+    def value(cross: Tensor, traces: Tensor) -> float | None:
+        aligned, below = kappa(cross, traces), float(traces[1]) if replaced is None else replaced.value
+        return None if aligned is None or not below > 0 else largest**2 / below * aligned
+
+    index = found.estimate(value)
+    if index is None or index.standard_error is None or replaced is None:
+        return index
+    if replaced.standard_error is None:
+        return Estimate(index.value)
+    error = math.hypot(index.standard_error, index.value * replaced.standard_error / replaced.value)
+    return Estimate(
+        index.value, error, min((dof for dof in (index.dof, replaced.dof) if dof is not None), default=None)
+    )
+
+
+def difficulty_slack(index: Estimate, largest: float, residual: float) -> float:
+    """Return what an error of λ_max adds to D, to first order."""
+    return abs(2 * index.value / largest) * residual
+
+
+def unalignable(found: InnerProducts, variant: str) -> str | None:
+    """Say why Σ and H have no alignment of this kind, or nothing."""
+    if not norm_of(found, 0).value > 0:
+        return "the gradients of all items are the same, Σ = 0"
+    if not norm_of(found, 1).value > 0:
+        return "the Hessian is zero"
+    if variant == "zhu" and not surely_positive(trace_of(found, 1)):
+        return "the ratio of Zhu et al. divides by Tr H, which is not positive by its error; take 'cosine'"
+    if variant != "cosine" and not surely_positive(trace_of(found, 0)):
+        return "Tr Σ is not positive by its error; raise products"
+    return None
 
 
 @dataclass(frozen=True)
@@ -150,99 +209,41 @@ class _Leading:
 
 def _formed(operator: Operator) -> Operator:
     """The same matrix, its products from its entries."""
-    matrix = dense(operator)
+    matrix = dense(operator).to(held(operator.space).dtype)
     matrix = (matrix + matrix.mT) / 2
-    return FunctionOperator(lambda v: matrix @ v, len(matrix), dtype=operator.dtype, device=operator.device)
+    return FunctionOperator(lambda v: matrix @ v, len(matrix), dtype=matrix.dtype, device=operator.device)
 
 
 def _leading(h: Operator, count: int, tol: float, source: torch.Generator, bar: Progress, *, formed: bool) -> _Leading:
     if formed:
-        matrix = dense(h)
-        values, vectors = torch.linalg.eigh((matrix + matrix.mT) / 2)
+        values, vectors = torch.linalg.eigh(dense(h))
         return _Leading(float(values[-1]), 0.0, vectors[:, -count:])
     top = eigenpairs(h, count, "LA", tol=tol, generator=source, progress=bar)
     assert top.vectors is not None  # noqa: S101 - they were asked for
     return _Leading(float(top.values[0]), float(top.residuals[0]), top.vectors)
 
 
-def _low(found: Estimate) -> float:
-    interval = found.interval()
-    return found.value if interval is None else interval[0]
-
-
 def _replacement(
-    landscape: Landscape,
-    denominator: str,
-    given: Operator | None,
-    low: float,
-    h: Operator,
-    exact: int,
-    source: torch.Generator,
-    bar: Progress,
-) -> tuple[Estimate | None, str]:
-    """Return what stands in the place of Tr H, if something has to, and the name of what λ_max² is divided by."""
-    if denominator == "auto" and low > 0:
-        return None, "Tr H"
-    if denominator == "absolute" or (denominator == "auto" and given is not None):
-        if h.shape[0] <= exact:
-            matrix = dense(h).double()
-            values = torch.linalg.eigvalsh((matrix + matrix.mT) / 2)
-            return Estimate(float(values.abs().sum()), standard_error=0.0), "Tr |H|"
+    landscape: Landscape, h: Operator, products: int, source: torch.Generator, bar: Progress, *, absolute: bool
+) -> tuple[Estimate, str]:
+    """Return what stands in the place of Tr H, and its name."""
+    small = landscape.size <= products
+    if absolute:
+        if small:
+            value = float(torch.linalg.eigvalsh(dense(h)).double().abs().sum())
+            return Estimate(value, standard_error=0.0), "Tr |H|"
         return function_trace(h, torch.abs, generator=source, progress=bar), "Tr |H|"
     g = ggn(landscape, engine="double-backward")
-    if g.shape[0] <= exact:
-        matrix = dense(g).double()
-        return Estimate(float(matrix.trace()), standard_error=0.0, cost=Cost(g.matvecs)), "Tr G"
+    if small:
+        value = float(dense(g).double().trace())
+        return Estimate(value, standard_error=0.0, cost=Cost(g.matvecs)), "Tr G"
     return trace(g, generator=source, progress=bar), "Tr G"
 
 
-def _share(covariance: Operator, top: _Leading) -> float:
+def _inside(covariance: Operator, top: _Leading) -> float:
     """Tr(VᵀΣV)."""
-    return float((top.vectors * (covariance @ top.vectors)).sum())
-
-
-def _undefined(variant: str, sums: AlignmentSums, largest: float, low: float) -> str | None:
-    """Say why there is no index, or nothing."""
-    _, noise, _, curved, noisy = sums.values.tolist()
-    if noisy <= 0 or noise <= 0:
-        return "the gradients of all items are the same, Σ = 0"
-    if curved <= 0:
-        return "the Hessian is zero"
-    if largest <= 0:
-        return "no curvature is positive, λ_max ≤ 0"
-    if variant == "zhu" and low <= 0:
-        return "the ratio of Zhu et al. divides by Tr H, which is not positive by its error; take 'cosine'"
-    return None
-
-
-def _alignment(sums: Tensor, variant: str, h: Operator, share: float | None) -> Tensor:
-    trace_h, noise, product, curved, noisy = sums
-    if share is not None:
-        found = share / noise
-    elif variant == "zhu":
-        found = h.shape[0] * product / (trace_h * noise)
-    else:
-        found = product / (noisy * curved).sqrt()
-    result: Tensor = found
-    return result
-
-
-def _index(
-    sums: AlignmentSums, largest: float, variant: str, h: Operator, share: float | None, replaced: Estimate | None
-) -> Estimate:
-    """D by the delta method; a replacement of Tr H comes from probes of its own."""
-
-    def value(t: Tensor) -> Tensor:
-        below = t[0] if replaced is None else torch.full_like(t[0], replaced.value)
-        return largest**2 / below * _alignment(t, variant, h, share)
-
-    found = sums.of(value)
-    if replaced is None or not replaced.standard_error or found.standard_error is None:
-        return found
-    relative = replaced.standard_error / replaced.value
-    error = float((found.standard_error**2 + (found.value * relative) ** 2) ** 0.5)
-    dofs = [dof for dof in (found.dof, replaced.dof) if dof is not None]
-    return Estimate(found.value, error, min(dofs, default=None))
+    one = widened(covariance)
+    return float(one.space.gram(top.vectors, one @ top.vectors).diagonal().double().sum())
 
 
 def _check_arguments(
@@ -252,22 +253,21 @@ def _check_arguments(
     k: int | None,
     operator: Operator | None,
     covariance: Operator | None,
-    probes: int,
-    exact: int,
 ) -> None:
     if variant not in ("cosine", "zhu", "topk"):
         raise ArgumentError(f"variant: expected 'cosine', 'zhu' or 'topk', got {variant!r}.")
     if denominator not in ("auto", "ggn", "absolute"):
         raise ArgumentError(f"denominator: expected 'auto', 'ggn' or 'absolute', got {denominator!r}.")
-    if k is not None and variant != "topk":
-        raise ArgumentError(f"k: expected None with variant={variant!r}, which has no use for it.")
-    wholes = {"k": (1 if k is None else k, 1), "probes": (probes, 2), "exact": (exact, 0)}
-    for name, (value, least) in wholes.items():
-        require_whole(name, value)
-        if value < least:
-            raise ArgumentError(f"{name}: expected at least {least}, got {value}.")
-    if k is not None and k > landscape.size:
-        raise ArgumentError(f"k: expected at most the {landscape.size} parameters, got {k}.")
+    if k is not None:
+        if variant != "topk":
+            raise ArgumentError(f"k: expected None with variant={variant!r}, which has no use for it.")
+        require_whole("k", k)
+        if k < 1:
+            raise ArgumentError(f"k: expected at least 1, got {k}.")
+        if k > landscape.size:
+            raise ArgumentError(f"k: expected at most the {landscape.size} parameters, got {k}.")
     for name, matrix in (("operator", operator), ("covariance", covariance)):
-        if matrix is not None and matrix.shape[0] != landscape.size:
-            raise ArgumentError(f"{name}: expected shape ({landscape.size}, {landscape.size}), got {matrix.shape}.")
+        if matrix is not None:
+            require_operator(matrix, name)
+            if matrix.shape[0] != landscape.size:
+                raise ArgumentError(f"{name}: expected shape ({landscape.size}, {landscape.size}), got {matrix.shape}.")

@@ -15,7 +15,7 @@ from thalweg.krylov._operator import require_whole
 from thalweg.krylov._widened import held, widened
 from thalweg.landscape import Landscape
 from thalweg.measures._inner_products import InnerProducts, inner_products, require_comparable
-from thalweg.measures._item_gradients import Distances, distances
+from thalweg.measures._item_gradients import Distances, Way, distances
 from thalweg.measures._noise_results import GradientNoise
 from thalweg.operators import Operator, gradient_covariance
 from thalweg.operators._covariance import require_items
@@ -30,6 +30,7 @@ def gradient_noise(
     top: int = 0,
     products: int = 48,
     memory: int | Literal["auto"] = "auto",
+    way: Way = "auto",
     generator: torch.Generator | None = None,
     progress: bool | Progress = False,
 ) -> GradientNoise:
@@ -69,6 +70,8 @@ def gradient_noise(
         top: How many leading eigenpairs of Σ.
         products: Products with H and with Σ that tr HΣ may take; exact if they are P.
         memory: Bytes for the gradients and graphs of some items, or "auto" for half of what is free.
+        way: "together" in groups wherever that is right, or "one by one"; "auto" looks at the clock, so that the last
+            bits may differ from run to run.
         generator: Of random vectors; ``None`` is a fresh one of seed 0.
         progress: Whether to show a bar, or what to report every item to.
 
@@ -99,7 +102,7 @@ def gradient_noise(
     with track(landscape.count, "gradient noise", progress) as bar:
         # Squares of half precision would be of no use.
         mean = landscape.gradient().to(space.dtype)
-        found = distances(landscape, mean, memory, bar)
+        found = distances(landscape, mean, memory, bar, way)
         pairs = eigenpairs(covariance, top, generator=source, progress=bar) if top else None
         inner = None
         if curvature is not None:

@@ -21,6 +21,7 @@ from thalweg.operators.engines._memory import held_bytes
 from thalweg.progress import Progress
 
 Memory = int | Literal["auto"]
+Way = Literal["auto", "together", "one by one"]
 
 # Items that go together at the most: longer vectorised passes were no faster.
 _MOST = 256
@@ -45,7 +46,7 @@ class Distances:
     way: str
 
 
-def distances(landscape: Landscape, mean: Tensor, memory: Memory, bar: Progress) -> Distances:
+def distances(landscape: Landscape, mean: Tensor, memory: Memory, bar: Progress, way: Way = "auto") -> Distances:
     """Pass once over the data, item by item or many together, whichever is faster and fits.
 
     Cost: about one to three gradients, and N of one item where items cannot go together.
@@ -55,9 +56,10 @@ def distances(landscape: Landscape, mean: Tensor, memory: Memory, bar: Progress)
         mean: ḡ, shape (P,), of single precision at least.
         memory: Bytes for the gradients and graphs of some items, or "auto" for half of what is free.
         bar: Told of every item.
+        way: "together" where that is right, however fast it is; "one by one"; or "auto".
 
     Raises:
-        ArgumentError: If ``memory`` is neither "auto" nor a number of bytes.
+        ArgumentError: If ``memory`` is neither "auto" nor a number of bytes, or ``way`` is none of these.
         MemoryBudgetError: If ``memory`` does not hold the gradient of one item.
         NonFiniteError: If the gradient of an item is not finite.
     """
@@ -70,7 +72,9 @@ def distances(landscape: Landscape, mean: Tensor, memory: Memory, bar: Progress)
             f"memory: expected room for the gradient of one item, {each:,} bytes, got {budget:,}. Raise it, or select "
             "fewer parameters."
         )
-    walk = _Walk(landscape, mean, budget)
+    if way not in ("auto", "together", "one by one"):
+        raise ArgumentError(f"way: expected 'auto', 'together' or 'one by one', got {way!r}.")
+    walk = _Walk(landscape, mean, budget, way)
     found = list[Tensor]()
     with landscape.reading():
         for _, batch in landscape.batches():
@@ -94,14 +98,16 @@ class _Walk:
         landscape: Where.
         mean: ḡ.
         budget: Bytes.
+        way: What was asked for.
     """
 
-    def __init__(self, landscape: Landscape, mean: Tensor, budget: int) -> None:
+    def __init__(self, landscape: Landscape, mean: Tensor, budget: int, way: Way) -> None:
         self._landscape, self._mean, self._budget = landscape, mean, budget
         self._scale = landscape.count / landscape.weight
         self._means = landscape.layout.views(mean)
         self._shapes = dict[object, tuple[Factored, int]]()
-        self.way: str | None = None
+        self._wanted = way
+        self.way: str | None = "item by item" if way == "one by one" else None
 
     def batch(self, batch: Batch) -> Iterator[Tensor]:
         """Yield pairs (‖g_i − ḡ‖², (g_i − ḡ)ᵀḡ), shape (n, 2)."""
@@ -202,7 +208,7 @@ class _Walk:
         elapsed = (time.perf_counter() - started) / size
         if size <= _TRIED or not self._agree(quick[1 : _TRIED + 1], trusted):
             return batch, []
-        if elapsed <= 0.95 * alone:
+        if self._wanted == "together" or elapsed <= 0.95 * alone:
             self.way = "items together"
         return taken(batch, torch.arange(size, count)), [quick]
 

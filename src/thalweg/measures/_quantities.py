@@ -1,10 +1,12 @@
 """The quantities that are measured together: each a function of what they share, with its rows."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from thalweg.estimate import Estimate
+from thalweg.measures._alignment import cosine, surely_positive, trace_of
 from thalweg.measures._anisotropy import anisotropy
+from thalweg.measures._difficulty import difficulty_index, difficulty_slack, unalignable
 from thalweg.measures._measure_results import Quantity
 from thalweg.measures._shared import Need, Shared
 from thalweg.measures._sharpness import one_step
@@ -138,6 +140,24 @@ def noise_alignment(shared: Shared) -> Rows:
     ]
 
 
+def difficulty(shared: Shared) -> Rows:
+    """D(θ) from λ_max and the inner products of the alignment; an error of λ_max widens the interval."""
+    found, pairs = shared.inner, shared.spectrum.top
+    largest = float(pairs.values[0])
+    reason = unalignable(found, "cosine")
+    if reason is None and largest <= 0:
+        reason = "no positive eigenvalue"
+    if reason is None and not surely_positive(trace_of(found, 1)):
+        reason = "tr H may not be positive; tw.difficulty takes another trace"
+    index = None if reason else difficulty_index(found, largest, lambda cross, _: cosine(cross, 0, 1))
+    row = estimated("difficulty", index, reason or "undefined")
+    if index is None or row.low is None or row.high is None:
+        return [row]
+    slack = difficulty_slack(index, largest, float(pairs.residuals[0]))
+    note = "" if bool(pairs.converged[0]) else "largest eigenvalue not converged"
+    return [replace(row, low=row.low - slack, high=row.high + slack, note=note)]
+
+
 QUANTITIES: dict[str, Measured] = {
     "loss": Measured(loss, ("slope",)),
     "gradient_norm": Measured(gradient_norm, ("slope",)),
@@ -147,5 +167,6 @@ QUANTITIES: dict[str, Measured] = {
     "anisotropy": Measured(gradient_share, ("slope", "spectrum")),
     "sharpness": Measured(one_step_sharpness, ("slope", "loss")),
     "noise": Measured(noise, ("slope", "items", "noise")),
-    "alignment": Measured(noise_alignment, ("spectrum", "alignment")),
+    "alignment": Measured(noise_alignment, ("spectrum", "inner", "quotients")),
+    "difficulty": Measured(difficulty, ("spectrum", "inner")),
 }

@@ -13,17 +13,19 @@ from torch import Tensor
 from thalweg.errors import ConvergenceWarning
 from thalweg.estimate import Cost
 from thalweg.krylov import Checkpointed, Eigenpairs, eigenpairs
+from thalweg.krylov._widened import widened
 from thalweg.landscape import Landscape
-from thalweg.measures._alignment import alignment
+from thalweg.measures._alignment import aligned, directions
 from thalweg.measures._gradient_noise import require_noisy, scales
+from thalweg.measures._inner_products import InnerProducts, inner_products
 from thalweg.measures._item_gradients import distances
 from thalweg.measures._measure_settings import MeasureSettings
 from thalweg.measures._noise_results import Alignment, GradientNoise
 from thalweg.measures._spectrum import Spectrum, spectrum
 from thalweg.operators import Curvature, gradient_covariance, hessian
-from thalweg.progress import Progress
+from thalweg.progress import Progress, track
 
-Need = Literal["slope", "loss", "items", "spectrum", "noise", "alignment"]
+Need = Literal["slope", "loss", "items", "spectrum", "noise", "inner", "quotients"]
 
 # Products until an eigenvalue of the upper and of the lower end has converged, as trained classifiers take them.
 _A_TOP, _A_BOTTOM = 4, 20
@@ -78,9 +80,11 @@ class Shared:
             ends = _A_TOP * min(settings.top, size) + _A_BOTTOM * min(settings.bottom, size)
             count = min(ends, size) + settings.probes * min(settings.steps, size)
             return self._of_products(self.hessian, count)
-        if need == "alignment":
-            each = min(settings.alignment + settings.top, size)
+        if need == "inner":
+            each = min(settings.alignment + min(settings.top, size), size)
             return self._of_products(self.covariance, each) + self._of_products(self.hessian, each)
+        if need == "quotients":
+            return self._of_products(self.covariance, min(settings.top, size))
         return self._of_products(self.covariance, min(_A_TOP * settings.noise, size))
 
     def _of_products(self, matrix: Curvature | Checkpointed, count: int) -> Cost:
@@ -130,20 +134,26 @@ class Shared:
         require_noisy(self.landscape)
         gradient = self.slope[1]
         self.spend(gradients=1)
-        found = distances(self.landscape, gradient, "auto", self._bar)
+        found = distances(self.landscape, gradient, "auto", self._bar, "together")
         return scales(found, self.landscape.space.norm(gradient) ** 2, self.landscape.count)
 
     @cached_property
+    def inner(self) -> InnerProducts:
+        """Those of Σ and H, in this order, the leading eigenvectors of H counted exactly."""
+        vectors, _ = directions(widened(self.hessian).space, self.spectrum.top)
+        products = self.settings.alignment + len(self.spectrum.top.values)
+        with track(min(products, self.landscape.size), "alignment", self._bar) as bar:
+            return inner_products([self.covariance, self.hessian], vectors, products, self.generator, bar)
+
+    @cached_property
     def alignment(self) -> Alignment:
-        """Σ and H together, the leading eigenvectors of H counted exactly."""
-        return alignment(
-            self.covariance,
-            self.hessian,
-            top=self.spectrum.top,
-            products=self.settings.alignment + len(self.spectrum.top.values),
-            generator=self.generator,
-            progress=self._bar,
-        )
+        """Σ and H together."""
+        covariance = widened(self.covariance)
+        vectors, values = directions(covariance.space, self.spectrum.top)
+        assert vectors is not None  # noqa: S101 - eigenpairs were given
+        quotients = covariance.space.gram(vectors, covariance @ vectors).diagonal().double().cpu()
+        size = self.landscape.size
+        return aligned(self.inner, size, quotients, values, Cost(), self.covariance.provenance)
 
     @cached_property
     def noise(self) -> Eigenpairs:

@@ -22,7 +22,7 @@ from thalweg.operators._require import require_landscape
 from thalweg.predict._diagnosis_results import Diagnosis, LayerHealth
 from thalweg.predict._findings import of_gradient, of_layers, of_noise, of_rate, sorted_findings
 from thalweg.predict._layers import layer_health
-from thalweg.predict._noise import GradientNoise, curvature_spread, gradient_noise
+from thalweg.predict._noise import BatchNoise, batch_noise, curvature_spread
 from thalweg.predict._stability import largest_rate, noise_floor, small_batch_rate
 from thalweg.progress import Progress, track
 
@@ -59,7 +59,8 @@ def diagnose(
     *Noise.* The stationary excess ½Tr(HS) of SGD, with or without a heavy ball, on a bowl with H and Σ of this point,
     with the leading three directions exact and bounds for the others; it is about ηTrΣ/(4B(1−β)). Near an interpolating
     minimum Σ is far smaller than here. Σ_B = (Σ/B)(N − B)/(N − 1), without replacement. The critical batch size
-    TrΣ/‖∇L‖² is the gradient noise scale of McCandlish et al. (2018), and ``first_step`` their expected change
+    TrΣ/‖∇L‖² is the gradient noise scale of McCandlish et al. (2018) from :func:`thalweg.gradient_noise`, and
+    ``first_step`` their expected change
     :math:`-\eta\|g\|^2 + \tfrac12\eta^2 (g^\top H g + \operatorname{Tr}(H\Sigma_B))`, for SGD.
 
     *Layers.* Activations by hooks, which leave again: root mean squares, units that are dead for all items, values
@@ -69,8 +70,9 @@ def diagnose(
     that differ by 10³ between layers (10⁶), a noise floor above half of the loss, batches of more than ten critical
     sizes, a rate below a hundredth of the limit.
 
-    Cost: some twenty to a hundred products for the leading eigenpairs, as many again for Adam, 20 more; about four
-    gradients and one pass. ``data`` adds what :func:`thalweg.data_errors` takes.
+    Cost: some twenty to a hundred products for the leading eigenpairs, as many again for Adam; for small batches of SGD
+    24 more with H and with Σ; about four gradients, one of them of single items, and one pass. ``data`` adds what
+    :func:`thalweg.data_errors` takes.
 
     Valid for: a Hessian (where the loss has kinks, that between them). With an objective that is a black box, or in
     train mode, what needs single items is ``None``; the reason is in ``unknown``.
@@ -115,7 +117,7 @@ def diagnose(
         bar.advance(note="sharpness")
         top = eigenpairs(operator, min(3, landscape.size), "LA", tol=tol, generator=source, progress=bar)
         bar.advance(note="noise")
-        items = _Items.of(landscape, gradient, top, operator, asked, source)
+        items = _Items.of(landscape, gradient, top, operator, asked, source, bar)
         leading = top
         if asked.optimizer == "adam":
             leading = _preconditioned(operator, gradient, items, asked, tol, source, bar)
@@ -129,7 +131,7 @@ def diagnose(
     small = items.small_batch_rate(float(top.values[0]), asked)
     floor = items.floor(top, asked, limit)
     norm = landscape.space.norm(gradient)
-    critical = items.critical_batch(norm)
+    critical = items.critical_batch()
     step = items.first_step(operator, gradient, asked)
     found = itertools.chain(
         of_gradient(norm),
@@ -142,7 +144,8 @@ def diagnose(
     rates = {kind: largest_rate(kind, beta, float(top.values[0])) for kind in kinds}
     if asked.optimizer == "adam":
         rates["adam"] = limit
-    cost = items.cost + Cost(operator.matvecs, gradients=1, losses=1, seconds=time.perf_counter() - started)
+    own = Cost(operator.matvecs, gradients=1, losses=1, seconds=time.perf_counter() - started)
+    cost = own + replace(items.cost, seconds=0.0)
     return Diagnosis(
         optimizer=asked.optimizer,
         lr=asked.lr,
@@ -158,7 +161,7 @@ def diagnose(
         limit=limit,
         ratio=None if limit is None else asked.lr / limit,
         small_batch_rate=small,
-        noise_trace=None if items.noise is None else items.noise.trace,
+        noise_trace=None if items.noise is None else items.noise.gradients.trace,
         noise_floor=floor,
         critical_batch=critical,
         first_step=step,
@@ -198,12 +201,12 @@ class _Items:
     Attributes:
         noise: Of the gradients.
         unknown: Why something is not known.
-        cost: What it took beside the products with the Hessian of all data.
+        cost: What it took, beside products with H.
     """
 
-    def __init__(self, noise: GradientNoise | None, spread: Estimate | None, unknown: dict[str, str]) -> None:
+    def __init__(self, noise: BatchNoise | None, spread: Estimate | None, unknown: dict[str, str]) -> None:
         self.noise, self._spread, self.unknown = noise, spread, unknown
-        self.cost = Cost() if noise is None else Cost(0 if spread is None else 1, noise.gradients)
+        self.cost = Cost() if noise is None else noise.cost
 
     @classmethod
     def of(
@@ -214,6 +217,7 @@ class _Items:
         operator: Curvature,
         asked: _Asked,
         source: torch.Generator,
+        bar: Progress,
     ) -> "_Items":
         reason = _hidden(landscape)
         if reason is not None:
@@ -223,7 +227,8 @@ class _Items:
         assert vectors is not None  # noqa: S101 - eigenpairs were asked for with them
         drawn = asked.batch < asked.count
         curved = operator if drawn and asked.optimizer == "sgd" else None
-        noise = gradient_noise(landscape, gradient, vectors, curved, source)
+        diagonal = drawn and asked.optimizer == "adam"
+        noise = batch_noise(landscape, gradient, vectors, curved, source, bar, diagonal=diagonal)
         if not (drawn and asked.rule == "gradient descent" and float(top.values[0]) > 0):
             return cls(noise, None, {})
         v = vectors[:, 0].contiguous()
@@ -254,18 +259,16 @@ class _Items:
             (value, asked.share * along) for value, along in zip(top.values.tolist(), self.noise.along, strict=True)
         ]
         # Eigenvalues that were not computed lie below the last that was.
-        total = asked.share * self.noise.trace.value
+        total = asked.share * self.noise.gradients.trace.value
         return noise_floor(asked.lr, asked.momentum, total, known, float(top.values[-1]))
 
-    def critical_batch(self, norm: float) -> Estimate | None:
+    def critical_batch(self) -> Estimate | None:
         if self.noise is None:
             return None
-        if norm == 0:
+        scale = self.noise.gradients.scale
+        if scale is None:
             self.unknown["critical_batch"] = "the gradient is zero"
-            return None
-        found, square = self.noise.trace, norm**2
-        error = None if found.standard_error is None else found.standard_error / square
-        return Estimate(found.value / square, error, found.dof)
+        return scale
 
     def first_step(self, operator: Curvature, gradient: Float[Tensor, " p"], asked: _Asked) -> Estimate | None:
         if self.noise is None:
@@ -307,7 +310,7 @@ def _preconditioned(
 ) -> Eigenpairs:
     """Return the leading eigenpair of P^{-1/2} H P^{-1/2}, which has the eigenvalues of P⁻¹H."""
     square = gradient.square()
-    if items.noise is not None:
+    if items.noise is not None and items.noise.diagonal is not None:
         square = square.add(items.noise.diagonal, alpha=asked.share)
     root = square.sqrt().add(asked.epsilon).rsqrt()
     wrapped = FunctionOperator(

@@ -88,10 +88,10 @@ class Diagnosis(Record):
         ratio: η over it.
         small_batch_rate: Above this rate, one step with batches of B items raises the mean square of a perturbation
             along the sharpest direction.
-        noise_trace: Tr Σ of the items' gradients.
+        noise_trace: Tr Σ of the items' gradients, exact for these data, with the error that the data leave.
         noise_floor: Bounds on the stationary excess of the loss, (least, most), for a bowl with the curvature and noise
             of this point.
-        critical_batch: Tr Σ / ‖∇L‖², the gradient noise scale.
+        critical_batch: Tr Σ / ‖∇L‖², the gradient noise scale, with the same errors.
         first_step: Expected change of the loss in the first step, to second order.
         steps_at_this_pace: Steps like the first that would take away the loss, for a loss that cannot be negative;
             training that slows down needs more. ``None`` where the first step is not certain to lower the loss.

@@ -102,7 +102,7 @@ def of_noise(
             step.value,
             0.0,
         )
-    if critical is not None and batch > _BATCH * max(1.0, critical.value + 2 * (critical.standard_error or 0.0)):
+    if critical is not None and batch > _BATCH * max(1.0, critical.value):
         yield Finding(
             "note",
             "batch size",

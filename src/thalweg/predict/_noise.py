@@ -8,78 +8,90 @@ from jaxtyping import Float
 from torch import Tensor
 
 from thalweg.descent import Minibatches
-from thalweg.estimate import Estimate
+from thalweg.estimate import Cost, Estimate
+from thalweg.krylov._widened import widened
 from thalweg.landscape import Landscape
+from thalweg.measures import GradientNoise, gradient_noise
 from thalweg.measures._dealt import dealt
-from thalweg.operators import Operator, hessian
+from thalweg.measures._inner_products import inner_products
+from thalweg.operators import Operator, gradient_covariance, hessian
+from thalweg.progress import Progress, track
 
 # Batches that the items are dealt into where there are more items.
 _GRADIENTS, _PRODUCTS = 256, 32
+# Products with H and with Σ for their common trace.
+_COMMON = 24
 
 
 @dataclass(frozen=True)
-class GradientNoise:
+class BatchNoise:
     """The covariance Σ of the items' gradients, as far as a diagnosis needs it.
 
     Attributes:
-        trace: Tr Σ.
-        diagonal: Σ_ii, shape (P,).
+        gradients: Tr Σ and the scales.
         along: uᵀΣu for the vectors that were asked about.
         curvature: Tr(HΣ); ``None`` where it was not asked for.
-        gradients: Gradients of small batches, in full gradients.
+        diagonal: Σ_ii, shape (P,); ``None`` where it was not asked for.
+        cost: What it took, beside products with H.
     """
 
-    trace: Estimate
-    diagonal: Tensor
+    gradients: GradientNoise
     along: list[float]
     curvature: Estimate | None
-    gradients: int
+    diagonal: Tensor | None
+    cost: Cost
 
 
-def gradient_noise(
+def batch_noise(
     landscape: Landscape,
     gradient: Float[Tensor, " p"],
     vectors: Float[Tensor, "p k"],
     operator: Operator | None,
     generator: torch.Generator,
+    bar: Progress,
     *,
-    directions: int = 16,
-) -> GradientNoise:
-    """Look at the gradient of every item, or of many equal small batches, each once.
-
-    A batch of s items drawn without replacement has a gradient of covariance (Σ/s)·(N − s)/(N − 1).
+    diagonal: bool,
+) -> BatchNoise:
+    """Look at the gradients of all items.
 
     Args:
-        landscape: Of at least two items.
+        landscape: In eval mode, of at least two items.
         gradient: ∇L.
-        vectors: Directions along which the noise is wanted.
+        vectors: Leading eigenvectors of H, along which the noise is wanted.
         operator: H, where Tr(HΣ) is wanted.
-        generator: Of the order of the items.
-        directions: Deviations that are multiplied for Tr(HΣ), at most.
+        generator: Of random vectors and of the order of the items.
+        bar: Told of items and products.
+        diagonal: Whether Σ_ii is wanted.
     """
-    space, count = landscape.space, landscape.count
+    found = gradient_noise(landscape, way="together", progress=bar)
+    covariance = gradient_covariance(landscape, engine="double-backward")
+    noisy = widened(covariance)
+    along = noisy.space.gram(vectors, noisy @ vectors).diagonal().tolist()
+    curvature = None
+    if operator is not None:
+        with track(min(_COMMON, landscape.size), "trace of HΣ", bar) as products:
+            inner = inner_products([covariance, operator], vectors, _COMMON, generator, products)
+        curvature = inner.estimate(lambda cross, _: float(cross[0, 1]))
+    cost = found.cost + Cost(covariance.matvecs, gradients=int(diagonal))
+    squares = _diagonal(landscape, gradient, generator) if diagonal else None
+    return BatchNoise(found, along, curvature, squares, cost)
+
+
+def _diagonal(landscape: Landscape, gradient: Float[Tensor, " p"], generator: torch.Generator) -> Float[Tensor, " p"]:
+    """Return Σ_ii from the gradient of every item, or of many equal small batches, each once.
+
+    A batch of s items drawn without replacement has a gradient of covariance (Σ/s)·(N − s)/(N − 1).
+    """
+    count = landscape.count
     size = max(1, math.ceil(count / _GRADIENTS))
     scale = size * (count - 1) / (count - size)
-    batches = Minibatches(landscape, size, generator)
-    squares, diagonal = list[float](), torch.zeros_like(gradient)
-    along, kept = torch.zeros(vectors.shape[1], dtype=torch.float64), list[Tensor]()
+    batches, squares = Minibatches(landscape, size, generator), torch.zeros_like(gradient)
     with landscape.reading():
         theta = landscape.theta
         for _ in range(batches.steps):
             deviation = batches.slope(theta)[1] - gradient
-            squares.append(scale * space.norm(deviation) ** 2)
-            diagonal.addcmul_(deviation, deviation, value=scale)
-            along += scale * space.dots(vectors, deviation).double().square().cpu()
-            if operator is not None and len(kept) < directions:
-                kept.append(deviation)
-    curvature = None
-    if operator is not None:
-        products = operator @ torch.stack(kept).mT
-        forms = [scale * space.dot(v, w) for v, w in zip(kept, products.mT, strict=True)]
-        curvature = _mean(forms, whole=len(kept) == count)
-    n = batches.steps
-    trace = _mean(squares, whole=size == 1)
-    return GradientNoise(trace, diagonal / n, (along / n).tolist(), curvature, 1)
+            squares.addcmul_(deviation, deviation, value=scale)
+    return squares / batches.steps
 
 
 def curvature_spread(
