@@ -115,7 +115,7 @@ def covered(found: list[tw.DataErrors], truth: float) -> float:
     return float(np.mean([low <= truth <= high for low, high in (each.interval()[0].tolist() for each in found)]))
 
 
-@pytest.mark.parametrize("name", ["isotropic", "spiked"])
+@pytest.mark.parametrize("name", ["isotropic", pytest.param("spiked", marks=pytest.mark.slow)])
 def test_intervals_cover(monkeypatch, name):
     """P = 40, N = 80, 400 runs."""
     spectrum = SPECTRA[name](40)

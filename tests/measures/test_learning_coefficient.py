@@ -90,6 +90,7 @@ def quartic_of_the_chain(step):
     return float(law @ grid**4)
 
 
+@pytest.mark.slow
 def test_a_quartic_counts_a_quarter():
     """exp(−x⁴) has E x⁴ = ¼ at any temperature; here 60 of them at once, and the law of the discrete chain."""
     step = 0.05
