@@ -86,7 +86,7 @@ format: $(STAMP) ## let ruff repair what it can
 	@$(BIN)/ruff format --quiet .
 
 bench: $(STAMP) ## the benchmarks, in their quick form
-	@export THALWEG_DATA="$${THALWEG_DATA:-../shared/data}"; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python "$$script" --quick; done
+	@export THALWEG_DATA="$${THALWEG_DATA:-../shared/data}"; for script in benchmarks/[a-z]*.py benchmarks/laws/[a-z]*.py; do echo "== $$script"; $(BIN)/python "$$script" --quick; done
 
 docs: $(STAMP) ## the documentation, into site/
 	@$(BIN)/python -m sphinx -q -W --keep-going -d site/.doctrees docs site

@@ -12,15 +12,16 @@ import torch
 import thalweg as tw
 from tests.benchmarks.conftest import FOLDER
 
-SCRIPTS = sorted(path.stem for path in FOLDER.glob("[a-z]*.py"))
+SCRIPTS = sorted(path.stem for folder in (FOLDER, FOLDER / "laws") for path in folder.glob("[a-z]*.py"))
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_help(load, name, monkeypatch, capsys):
     script = load(name)
     monkeypatch.setattr(sys, "argv", [f"{name}.py", "--help"])
+    run = script.main if (FOLDER / f"{name}.py").exists() else lambda: script.main(script.__doc__, script.measured)
     with pytest.raises(SystemExit) as ended:
-        script.main()
+        run()
     assert ended.value.code == 0
     said = capsys.readouterr().out
     assert "--quick" in said
@@ -42,6 +43,19 @@ def test_the_processor_runs_the_quick_form_alone(load, monkeypatch, capsys):
     with pytest.raises(SystemExit):
         load("accelerator").main()
     assert "--device cpu: expected --quick too" in capsys.readouterr().err
+
+
+def test_laws_judge_what_they_say(load):
+    law, outliers = load("_law"), load("outliers")
+    ratios = {i: 1.1 for i in range(4, 21)} | {9: 2.0}
+    judged = outliers._judged("case", 1, ratios, 9)
+    assert [(one.metric, one.holds) for one in judged] == [("index of the largest ratio", True), ("λ9/λ10", True)]
+    assert [one.holds for one in outliers._judged("case", 1, ratios | {8: 3.0}, 8)] == [False, True]
+    assert outliers._judged("case", 0, ratios, 9)[0].holds is False
+    assert law.found("case", "metric", 1.0).holds is None
+    states = law.trained(torch.nn.Linear(2, 2), (torch.eye(2), torch.tensor([0, 1])), 1, 0.1, (0, 2), seed=0)
+    assert list(states) == [0, 2]
+    assert not torch.equal(states[0]["weight"], states[2]["weight"])
 
 
 def figure(load, name, units, error=1e-6, *, role="peer", width=1, blocks=True, forced=False, matrix="H"):

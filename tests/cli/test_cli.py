@@ -119,13 +119,15 @@ def test_json_is_the_findings_and_nothing_else(monkeypatch, capsys, target, tmp_
         "--json",
         "--seed",
         "4",
+        "--top",
+        "1",
         "--probes",
         "2",
     )
     assert code == 0
     findings = tw.Findings.from_dict(json.loads(printed)["findings"])
     assert findings.configuration["measure.seed"] == 4
-    assert findings.measurements[0].density.nodes.shape[0] == 2
+    assert findings.configuration["measure.probes"] == 2
 
 
 def test_the_device_is_used(monkeypatch, capsys, target, tmp_path):

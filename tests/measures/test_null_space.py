@@ -125,3 +125,30 @@ def test_landscapes_that_do_not_fit():
     scalar = tw.objectives.from_function(lambda m, x: m(x).square().mean(), len)
     with pytest.raises(ObjectiveError, match=r"convex"):
         null_space(torch.ones(3), tw.Landscape(model, scalar, [torch.ones(2, 2)]), outputs=1)
+
+
+def test_zeros_that_no_probe_resolves_are_not_counted_as_none():
+    """17 zeros of the softmax shift among eigenvalues of all sizes: 40 steps from a random vector see none of them."""
+    source = torch.Generator().manual_seed(0)
+    model = tw.models.mlp((20, 16, 5), activation="tanh", generator=source).double()
+    inputs = torch.randn(40, 20, generator=source, dtype=torch.float64)
+    data = [(inputs, torch.randint(5, (40,), generator=source))]
+    landscape = tw.Landscape(model, tw.objectives.cross_entropy(), data)
+    assert int((values(landscape).abs() < 1e-10).sum()) == 17
+    spectrum = tw.spectrum(tw.hessian(landscape), top=5, bottom=2, probes=4, steps=20)
+    for found in (null_space(spectrum, landscape), null_space(spectrum, landscape, threshold=1e-9)):
+        assert found.count.converged is False
+        assert found.count.standard_error is None
+        assert found.count.interval() is None
+        assert "(not resolved)" in str(found)
+    assert spectrum.nullity.converged is False
+    whole = tw.spectrum(tw.hessian(landscape), top=5, bottom=2, probes=4, steps=landscape.size)
+    seen = null_space(whole, landscape, threshold=1e-9).count
+    assert abs(seen.value - 17) < 4 * seen.standard_error
+
+
+def test_a_lower_end_above_zero_leaves_no_doubt():
+    diagonal = torch.linspace(1, 3, 60, dtype=torch.float64)
+    found = tw.spectrum(tw.FunctionOperator(lambda v: diagonal * v, 60, dtype=torch.float64), top=2, bottom=2, steps=6)
+    for count in (found.nullity, found.index):
+        assert (count.value, count.standard_error, count.converged) == (0, 0, True)

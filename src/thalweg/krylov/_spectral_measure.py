@@ -77,6 +77,14 @@ class SpectralMeasure:
         """Estimate Σ f(λ); it has ``converged`` if a quarter of the steps changes little beside the probes' error."""
         return self.combined([f], lambda sums: sums[0])
 
+    def hidden(self, low: float, high: float) -> float:
+        """Return the most eigenvalues that an interval without nodes may hold, on average over the probes."""
+        # A rule that no step would change has no more of them than it shows.
+        found = [
+            0.0 if probe.coarse is probe.rule else probe.mass * between(*probe.rule, low, high) for probe in self.probes
+        ]
+        return math.fsum(found) / len(found) if found else 0.0
+
     def forms(self, f: Function) -> tuple[Array, Array]:
         r"""Return :math:`z^\top f(A)\, z` of every probe, and its misses as of :func:`on_sphere`."""
         return self._forms(_values(f, [probe.rule for probe in self.probes]))
@@ -147,6 +155,17 @@ class SpectralMeasure:
         rows = [np.concatenate([self.known, values, np.full(width - len(values), values[-1])]) for values, _ in rules]
         weights = [np.concatenate([shares, rest * part, np.zeros(width - len(part))]) for _, part in rules]
         return np.stack(rows), np.stack(weights)
+
+
+def between(nodes: Array, weights: Array, low: float, high: float) -> float:
+    """Return the most mass that may lie in an interval that holds none of a Gauss quadrature's nodes; 0 if it does.
+
+    Between two adjacent nodes lies at most what both weigh (Chebyshev, Markov & Stieltjes; Szegő, 1939, 3.41).
+    """
+    if bool(((nodes >= low) & (nodes <= high)).any()):
+        return 0.0
+    place = int(np.searchsorted(nodes, low))
+    return float(weights[max(place - 1, 0) : place + 1].sum())
 
 
 def measured(

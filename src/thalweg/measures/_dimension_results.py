@@ -177,7 +177,8 @@ class NullSpace(Record):
 
     def __str__(self) -> str:
         words = {True: "near interpolation", False: "far from interpolation", None: "interpolation not looked at"}
+        seen = " (not resolved)" if self.count.converged is False else ""
         return (
-            f"{self.count} of {self.size:,} eigenvalues within {self.threshold:.3g} of zero; at interpolation at least "
-            f"{self.regression:,}, or {self.classification:,} for a softmax ({words[self.valid]})"
+            f"{self.count}{seen} of {self.size:,} eigenvalues within {self.threshold:.3g} of zero; at interpolation at "
+            f"least {self.regression:,}, or {self.classification:,} for a softmax ({words[self.valid]})"
         )

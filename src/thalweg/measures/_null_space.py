@@ -11,6 +11,7 @@ from thalweg.estimate import Cost, Estimate
 from thalweg.krylov import eigenpairs
 from thalweg.krylov._operator import require_whole
 from thalweg.krylov._quadrature import spread_of
+from thalweg.krylov._spectral_measure import between
 from thalweg.landscape import Landscape
 from thalweg.measures._dimension_results import NullSpace
 from thalweg.measures._spectrum import Spectrum
@@ -134,8 +135,10 @@ def _counted(eigenvalues: Spectrum | Tensor, limit: float) -> Estimate:
     density, size = eigenvalues.density, eigenvalues.size
     inside = (density.nodes.abs() <= limit).double()
     value, spread = size * float((density.weights * inside).sum(dim=1).mean()), spread_of(density, size * inside)
-    if spread is None:
-        return Estimate(value)
+    rows = zip(density.nodes[:, density.known :].numpy(), density.weights[:, density.known :].numpy(), strict=True)
+    hidden = [size * between(*row, -limit, limit) for row in rows if len(row[0])]
+    if spread is None or (spread.variance == 0 and sum(hidden) > 0.5 * len(hidden)):
+        return Estimate(value, converged=False)
     return Estimate(value, spread.of_mean(len(density.nodes)), dof=spread.dof)
 
 
