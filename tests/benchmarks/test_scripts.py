@@ -47,7 +47,7 @@ def test_the_processor_runs_the_quick_form_alone(load, monkeypatch, capsys):
 
 def test_laws_judge_what_they_say(load):
     law, outliers = load("_law"), load("outliers")
-    ratios = {i: 1.1 for i in range(4, 21)} | {9: 2.0}
+    ratios = dict.fromkeys(range(4, 21), 1.1) | {9: 2.0}
     judged = outliers._judged("case", 1, ratios, 9)
     assert [(one.metric, one.holds) for one in judged] == [("index of the largest ratio", True), ("λ9/λ10", True)]
     assert [one.holds for one in outliers._judged("case", 1, ratios | {8: 3.0}, 8)] == [False, True]
