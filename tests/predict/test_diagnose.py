@@ -468,7 +468,7 @@ class Sequences(nn.Module):
 
 @pytest.mark.parametrize(
     ("kind", "steps"),
-    # A transposed convolution of as many steps as channels looks like one that is not.
+    # With as many steps as channels nothing tells that the axes were swapped after the convolution.
     [(kind, steps) for kind in ("channels", "sum", "features", "transposed") for steps in (5, 8)][:-1],
 )
 def test_units_are_where_the_layer_before_has_them(kind, steps):
