@@ -142,6 +142,15 @@ def test_bad_input_is_named(arguments, message):
         tw.m_sharpness(landscape(6), **arguments)
 
 
+def test_groups_of_masked_items_are_refused():
+    model = nn.Linear(2, 3, bias=False).double()
+    inputs, targets = torch.eye(2, dtype=torch.float64).repeat(2, 1), torch.tensor([0, 1, -100, 2])
+    masked = tw.Landscape(model, tw.objectives.cross_entropy(), [(inputs, targets)])
+    with pytest.raises(ArgumentError, match=r"m: expected .* got 1 of 4 groups of 1 .* Choose a larger m"):
+        tw.m_sharpness(masked, 0.05, 1)
+    assert tw.m_sharpness(masked, 0.05, 2).rise.value > 0
+
+
 def test_what_is_unknown_is_named():
     with unchecked(), pytest.raises(ArgumentError, match=r"method: expected 'one-step' or 'ascent', got 'three'"):
         tw.m_sharpness(landscape(6), 0.1, 2, "three")

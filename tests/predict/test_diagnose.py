@@ -133,6 +133,33 @@ def test_the_scale_of_the_loss(optimizer):
     assert other.critical_batch.value == pytest.approx(one.critical_batch.value)
 
 
+@pytest.mark.parametrize(("momentum", "beta"), [(None, 0.9), (0.5, 0.5), (0.0, 0.0)])
+def test_one_call_has_the_rates_of_all_optimizers(momentum, beta):
+    for optimizer in ("sgd", "adam"):
+        found = diagnose(g1(), 1e-3, batch_size=2, optimizer=optimizer, momentum=momentum)
+        sharpness = found.stable_rates["gradient descent"] / 2
+        assert sharpness == pytest.approx(1 / 2.69247713777789)
+        assert found.compared_at == beta
+        assert found.stable_rates["heavy ball"] == pytest.approx(2 * (1 + beta) * sharpness)
+        assert found.stable_rates["nesterov"] == pytest.approx(2 * (1 + beta) / (1 + 2 * beta) * sharpness)
+        adam = diagnose(g1(), 1e-3, batch_size=2, optimizer="adam", momentum=beta).limit
+        assert found.stable_rates["adam"] == pytest.approx(adam, rel=1e-6)
+        for words in (f"heavy ball (β = {beta:g}): ", f"nesterov (β = {beta:g}): ", f"adam (β₁ = {beta:g}): "):
+            assert words in str(found)
+
+
+def test_without_items_adams_rate_is_a_lower_bound_and_says_so():
+    """Batches of several lengths cannot be joined: P has the gradient of all data alone, and is too small."""
+    source = torch.Generator().manual_seed(0)
+    model = nn.Sequential(nn.Flatten(2), nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1)).double()
+    data = [(torch.randn(4, n, 2, generator=source, dtype=DOUBLE), torch.ones(4, n, 1, dtype=DOUBLE)) for n in (2, 3)]
+    landscape = tw.Landscape(model, tw.objectives.mse(), data)
+    whole, found = diagnose(landscape, 0.1), diagnose(landscape, 0.1, batch_size=2)
+    assert "stable_rates" not in whole.unknown
+    assert found.unknown["stable_rates"].startswith("Adam's rate is a lower bound")
+    assert found.stable_rates["adam"] == pytest.approx(whole.stable_rates["adam"], rel=1e-3)
+
+
 def test_above_the_limit_is_found():
     found = diagnose(regression(), 0.2)
     first = found.findings[0]
@@ -177,6 +204,59 @@ def test_the_spread_of_many_items_comes_from_parts():
     exact = small_batch_rate(mean, Estimate(spread, 0.0), 1, 500)
     assert found.standard_error > 0
     assert abs(found.value - exact.value) < 4 * found.standard_error
+
+
+class Tagger(nn.Module):
+    """Logits (N, C, T) of tokens (N, T)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding, self.head = nn.Embedding(5, 3), nn.Linear(3, 5)
+        with torch.no_grad():
+            for index, parameter in enumerate(self.parameters()):
+                parameter.copy_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(index)))
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        return self.head(torch.tanh(self.embedding(tokens))).transpose(1, 2)
+
+
+def masked_text() -> tw.Landscape:
+    """Six items, one of them all masked and one in part."""
+    source = torch.Generator().manual_seed(0)
+    tokens, targets = (torch.randint(5, (6, 4), generator=source) for _ in range(2))
+    targets[2], targets[4, :2] = -100, -100
+    return tw.Landscape(Tagger(), tw.objectives.cross_entropy(), [(tokens, targets)], dtype=DOUBLE)
+
+
+def test_items_that_are_masked_have_no_curvature():
+    landscape = masked_text()
+    found = diagnose(landscape, 0.1, batch_size=2)
+    hessian = tw.hessian(landscape).dense()
+    values, vectors = torch.linalg.eigh(hessian)
+    tokens, targets = landscape.data[0]
+    spread = -(float(values[-1]) ** 2)
+    for item in (0, 1, 3, 4, 5):
+        single = landscape.on([(tokens[item : item + 1], targets[item : item + 1])])
+        product = tw.hessian(single).dense() @ vectors[:, -1] * (6 * single.weight / landscape.weight)
+        spread += float(product.square().sum()) / 6
+    exact = small_batch_rate(float(values[-1]), Estimate(spread, 0.0), 2, 6)
+    assert found.small_batch_rate.value == pytest.approx(exact.value, rel=1e-5)
+    assert found.small_batch_rate.standard_error == 0
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize(("optimizer", "momentum"), [("sgd", None), ("sgd", 0.9), ("adam", None)])
+def test_half_precision_with_small_batches(dtype, optimizer, momentum):
+    landscape = classifier(linear(6, 8), nn.Tanh(), linear(8, 3), items=48)
+    model = nn.Sequential(linear(6, 8), nn.Tanh(), linear(8, 3))
+    half = tw.Landscape(model, tw.objectives.cross_entropy(), landscape.data, dtype=dtype)
+    arguments = {"batch_size": 4, "optimizer": optimizer, "momentum": momentum, "tol": 0.02, "epsilon": 1e-4}
+    with unchecked():
+        found, exact = (diagnose(each, 0.1, **arguments) for each in (half, landscape))
+    for name, rate in exact.stable_rates.items():
+        assert found.stable_rates[name] == pytest.approx(rate, rel=0.1)
+    if optimizer == "sgd" and momentum is None:
+        assert found.small_batch_rate.value == pytest.approx(exact.small_batch_rate.value, rel=0.1)
 
 
 # ------------------------------------------------------------------ noise
@@ -362,6 +442,42 @@ def test_functions_and_channels():
     assert [layer.kind for layer in layers] == ["Conv2d", "relu", "Conv2d", "relu", "Linear"]
 
 
+class Sequences(nn.Module):
+    """Channels (N, C, T) of a convolution, and features (N, T, F) of a linear layer, a quarter of each dead."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+        self.first, self.head = (nn.Linear(3, 8) if kind == "features" else nn.Conv1d(3, 8, 1)), nn.Linear(8, 3)
+        with torch.no_grad():
+            for index, parameter in enumerate(self.parameters()):
+                parameter.copy_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(index)))
+            self.first.bias.fill_(3.0)
+            self.first.bias[:2] = -1000.0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.kind == "features":
+            return self.head(functional.relu(self.first(x.transpose(1, 2))).mean(dim=1))
+        x = self.first(x)
+        if self.kind == "transposed":
+            return self.head(functional.relu(x.transpose(1, 2)).mean(dim=1))
+        if self.kind == "sum":
+            x = x + 1
+        return self.head(functional.relu(input=x).mean(dim=2))
+
+
+@pytest.mark.parametrize(
+    ("kind", "steps"),
+    # With as many steps as channels nothing tells that the axes were swapped after the convolution.
+    [(kind, steps) for kind in ("channels", "sum", "features", "transposed") for steps in (5, 8)][:-1],
+)
+def test_units_are_where_the_layer_before_has_them(kind, steps):
+    source = torch.Generator().manual_seed(0)
+    data = [(torch.randn(10, 3, steps, generator=source), torch.randint(3, (10,), generator=source))]
+    layers = diagnose(tw.Landscape(Sequences(kind), tw.objectives.cross_entropy(), data), 1e-3).layers
+    assert layers[1].dead == 0.25
+
+
 def test_a_unit_that_lives_in_one_batch_is_alive():
     model = nn.Sequential(nn.Linear(2, 2, bias=False), nn.ReLU(), linear(2, 1))
     with torch.no_grad():
@@ -412,6 +528,29 @@ def test_the_uncertainty_that_data_leave():
     assert found.cost.matvecs > diagnose(landscape, 0.1).cost.matvecs
 
 
+@pytest.mark.parametrize(("items", "parts"), [(2, 2), (3, 3), (7, 5), (19, 15)])
+def test_few_items_are_cut_into_fewer_parts(items, parts):
+    source = torch.Generator().manual_seed(0)
+    landscape = line(torch.randn(items, 2, generator=source, dtype=DOUBLE))
+    found = diagnose(landscape, 0.01, data=True)
+    low, high = found.data.interval()[0].tolist()
+    assert low <= high
+    direct = tw.data_errors(landscape, folds=min(5, items), parts=parts)
+    assert (found.data.folds, found.data.parts) == (direct.folds, direct.parts) == (min(5, items), parts)
+
+
+def test_what_keeps_the_data_from_being_cut_is_said():
+    reasons = {
+        "one item alone": diagnose(line(torch.ones(1, 1, dtype=DOUBLE)), 0.01, data=True),
+        "all are masked": diagnose(masked_text(), 0.01, data=True),
+        "black box": diagnose(formula(lambda t: 0.5 * (t @ t), [1.0, 2.0]), 0.1, data=True),
+    }
+    for reason, found in reasons.items():
+        assert found.data is None
+        assert reason in found.unknown["data"]
+        assert "sharpness on all data: unknown" in str(found)
+
+
 def test_the_same_generator_gives_the_same_diagnosis():
     landscape = classifier(linear(6, 4), nn.Tanh(), linear(4, 3), items=260)
     one, other = (diagnose(landscape, 0.1, batch_size=4) for _ in range(2))
@@ -452,12 +591,31 @@ def test_bad_input():
             diagnose(landscape, 0.1, nesterov=True)
         with pytest.raises(ArgumentError, match="epsilon: expected a positive"):
             diagnose(landscape, 0.1, optimizer="adam", epsilon=0.0)
+        for name in ("lr", "momentum", "epsilon"):
+            for value, kind in (("a", "str"), (torch.tensor(0.1), "Tensor"), (True, "bool"), (1j, "complex")):
+                with pytest.raises(ArgumentError, match=f"{name}: expected a real number, got {kind}"):
+                    diagnose(landscape, **{"lr": 0.1, name: value})
+        with pytest.raises(ArgumentError, match="nesterov: expected True or False, got str"):
+            diagnose(landscape, 0.1, momentum=0.5, nesterov="no")
         with pytest.raises(ArgumentError, match="landscape: expected a Landscape"):
             diagnose(nn.Linear(1, 1), 0.1)
 
 
+def test_numbers_of_numpy_are_numbers():
+    with unchecked():
+        found = diagnose(regression(), np.float32(0.125), momentum=np.float64(0.5))
+    assert type(found.lr) is type(found.momentum) is type(found.compared_at) is float
+    assert found.ratio == diagnose(regression(), 0.125, momentum=0.5).ratio
+
+
 def test_the_page():
     page = str(diagnose(regression(), 0.2, momentum=0.5, batch_size=2))
-    for words in ("learning rate 0.2", "momentum 0.5", "batches of 2 of 3", "heavy ball: 0.0992", "findings: 2"):
+    for words in (
+        "learning rate 0.2",
+        "momentum 0.5",
+        "batches of 2 of 3",
+        "heavy ball (β = 0.5): 0.0992",
+        "findings: 2",
+    ):
         assert words in page
     assert "above it by a factor of 2.02" in page

@@ -17,6 +17,16 @@ def dealt(landscape: Landscape, parts: int, generator: torch.Generator) -> list[
 
     Raises:
         ArgumentError: If the landscape is in train mode, or has fewer items than there are parts.
+        DataError: If batches cannot be cut between their items, or a part has no weight.
+    """
+    return [landscape.on(part) for part in hands(landscape, parts, generator)]
+
+
+def hands(landscape: Landscape, parts: int, generator: torch.Generator) -> list[list[Batch]]:
+    """Deal the data items as :func:`dealt` does, and return the parts' batches, with weight or without.
+
+    Raises:
+        ArgumentError: If the landscape is in train mode, or has fewer items than there are parts.
         DataError: If batches cannot be cut between their items.
     """
     if landscape.mode == "train":
@@ -33,7 +43,7 @@ def dealt(landscape: Landscape, parts: int, generator: torch.Generator) -> list[
         raise ArgumentError(f"parts: expected at most the {landscape.count} data items, got {parts}.")
     seed = draw_seeds(generator, 1)[0]
     order = torch.randperm(landscape.count, generator=torch.Generator().manual_seed(seed))
-    return [landscape.on(part) for part in _hands(landscape, order % parts, parts)]
+    return _hands(landscape, order % parts, parts)
 
 
 def _hands(landscape: Landscape, part_of: Tensor, parts: int) -> list[list[Batch]]:
@@ -53,3 +63,9 @@ def _hands(landscape: Landscape, part_of: Tensor, parts: int) -> list[list[Batch
             if len(index):
                 hand.append(taken(batch, index))
     return [joined(hand) for hand in hands]
+
+
+def weightless(landscape: Landscape, part: list[Batch]) -> bool:
+    """Whether all terms of these batches are masked."""
+    weights = landscape.objective.weights
+    return weights is not None and not any(bool((weights(batch) > 0).any()) for batch in part)

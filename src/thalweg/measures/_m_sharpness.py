@@ -12,7 +12,7 @@ from thalweg.estimate import Cost, Estimate
 from thalweg.krylov._operator import require_whole
 from thalweg.landscape import Landscape
 from thalweg.measures._ascent import require_climb, require_nothing, require_radius
-from thalweg.measures._dealt import dealt
+from thalweg.measures._dealt import hands, weightless
 from thalweg.measures._sharpness import sharpness
 from thalweg.measures._sharpness_results import GroupSharpness
 from thalweg.operators._require import require_landscape
@@ -58,7 +58,7 @@ def m_sharpness(
 
     Raises:
         ArgumentError: If an argument is out of range or has no effect with this method, or the landscape is in train
-            mode, where a batch is not the sum of its items.
+            mode, where a batch is not the sum of its items, or all items of a group are masked.
         DataError: If batches cannot be cut between their items.
         NonFiniteError: If the loss or gradient of a group is not finite somewhere in the ball.
 
@@ -88,7 +88,14 @@ def m_sharpness(
     started = time.perf_counter()
     source = torch.Generator().manual_seed(0) if generator is None else generator
     # The division is random, so that the first groups are a random sample of them.
-    parts = dealt(landscape, total, source)[:chosen]
+    dealt = hands(landscape, total, source)
+    empty = sum(weightless(landscape, part) for part in dealt)
+    if empty:
+        raise ArgumentError(
+            f"m: expected groups that each hold a term of positive weight, got {empty} of {total} groups of {m} whose "
+            "items are all masked. Choose a larger m, or leave items without weight out of the data."
+        )
+    parts = [landscape.on(part) for part in dealt][:chosen]
     climbing = source if method == "ascent" else None
     values, weights, spent = [], [], [0, 0]
     with track(chosen, f"{m}-sharpness", progress) as bar:

@@ -1,32 +1,35 @@
 """What training from a point will meet: asked before the first step."""
 
 import itertools
-import math
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.modules.batchnorm import _BatchNorm
 
-from thalweg.errors import ArgumentError
+from thalweg.errors import DataError
 from thalweg.estimate import Cost, Estimate
 from thalweg.krylov import Eigenpairs, eigenpairs
-from thalweg.krylov._operator import require_whole
+from thalweg.krylov._operator import SymmetricOperator
+from thalweg.krylov._widened import held, widened
 from thalweg.landscape import Landscape
-from thalweg.measures import data_errors
+from thalweg.measures import DataErrors, data_errors
 from thalweg.operators import Curvature, FunctionOperator, hessian
 from thalweg.operators._require import require_landscape
 from thalweg.predict._diagnosis_results import Diagnosis, LayerHealth
 from thalweg.predict._findings import of_gradient, of_layers, of_noise, of_rate, sorted_findings
 from thalweg.predict._layers import layer_health
 from thalweg.predict._noise import BatchNoise, batch_noise, curvature_spread
+from thalweg.predict._settings import Asked, checked
 from thalweg.predict._stability import largest_rate, noise_floor, small_batch_rate
 from thalweg.progress import Progress, track
 
 Optimizer = Literal["sgd", "adam"]
+
+_FOLDS, _PARTS = 5, 20
+_LOWER = "Adam's rate is a lower bound, without the noise of the batches"
 
 
 def diagnose(
@@ -48,9 +51,11 @@ def diagnose(
     *Stability.* A step is stable along every direction of a quadratic if :math:`\eta\lambda_{\max} < 2` for gradient
     descent, :math:`2(1+\beta)` for a heavy ball, :math:`2(1+\beta)/(1+2\beta)` for Nesterov's momentum, and
     :math:`(2+2\beta_1)/(1-\beta_1)` for Adam (38 at β₁ = 0.9) with :math:`\lambda_{\max}(P^{-1/2} H P^{-1/2})`,
-    :math:`P = \operatorname{diag}\sqrt{\mathbb{E}\, g_B^2} + \epsilon` (Cohen et al., 2021, 2022). L2 weight decay adds
-    to λ. The statement is about this point: beyond the limit a network may jump to a flatter place instead of
-    diverging (Lewkowycz et al., 2020), and below it sharpness may rise to the limit in training.
+    :math:`P = \operatorname{diag}\sqrt{\mathbb{E}\, g_B^2} + \epsilon` (Cohen et al., 2021, 2022). ``stable_rates``
+    has all four, whatever the optimizer, at the momentum given, else at 0.9. Where the noise of batches cannot be seen,
+    P is that of all data, and Adam's rate a lower bound, since noise makes P larger. L2 weight decay adds to λ. The
+    statement is about this point: beyond the limit a network may jump to a flatter place instead of diverging
+    (Lewkowycz et al., 2020), and below it sharpness may rise to the limit in training.
 
     *Small batches.* ``small_batch_rate`` solves :math:`(1-\eta\lambda)^2 + \eta^2 \frac{N-B}{B(N-1)} s^2 = 1` with the
     spread s² of the items' curvature along the leading eigenvector (Wu, Ma & E, 2018). It is exact for one parameter;
@@ -70,9 +75,12 @@ def diagnose(
     that differ by 10³ between layers (10⁶), a noise floor above half of the loss, batches of more than ten critical
     sizes, a rate below a hundredth of the limit.
 
-    Cost: some twenty to a hundred products for the leading eigenpairs, as many again for Adam; for small batches of SGD
-    24 more with H and with Σ; about four gradients, one of them of single items, and one pass. ``data`` adds what
-    :func:`thalweg.data_errors` takes.
+    Cost: some twenty to a hundred products for the leading eigenpairs, ten to fifty for Adam's; for small batches of
+    SGD 24 more with H and with Σ; about five gradients, two of them of single items or small batches, and one pass.
+    ``data`` adds what :func:`thalweg.data_errors` takes.
+
+    Items without weight, such as masked texts, count as ones whose gradient and curvature are zero, and all others
+    with N/Σw, as in :func:`thalweg.gradient_covariance`.
 
     Valid for: a Hessian (where the loss has kinks, that between them). With an objective that is a black box, or in
     train mode, what needs single items is ``None``; the reason is in ``unknown``.
@@ -85,7 +93,8 @@ def diagnose(
         optimizer: "sgd" or "adam".
         nesterov: Whether the momentum of "sgd" is Nesterov's.
         epsilon: Adam's ε.
-        data: Whether to estimate, too, how far the sharpness is from that of all data.
+        data: Whether to estimate, too, how far the sharpness is from that of all data. In 5 folds of 20 parts; of
+            fewer than 20 items in as many parts as fill 5 folds, of fewer than 5 in a fold for each item.
         tol: Residual of the eigenvalues, relative to ‖H‖.
         generator: Of all draws; ``None`` is a fresh one of seed 0.
         progress: Whether to show a bar, or what to report every part to.
@@ -108,42 +117,43 @@ def diagnose(
         (1.0, ['learning rate', 'noise'])
     """
     require_landscape(landscape)
-    asked = _checked(landscape, lr, momentum, batch_size, optimizer, epsilon, nesterov=nesterov)
+    asked = checked(landscape, lr, momentum, batch_size, optimizer, epsilon, nesterov=nesterov)
     started = time.perf_counter()
     source = torch.Generator().manual_seed(0) if generator is None else generator
     with track(5 if data else 4, "diagnosis", progress) as bar:
         operator = hessian(landscape, engine="double-backward")
-        loss, gradient = landscape.loss_and_gradient()
+        product, space = widened(operator), held(landscape.space)
+        loss, slope = landscape.loss_and_gradient()
+        # Squares of half precision would be of no use.
+        gradient = slope.to(space.dtype)
         bar.advance(note="sharpness")
         top = eigenpairs(operator, min(3, landscape.size), "LA", tol=tol, generator=source, progress=bar)
         bar.advance(note="noise")
         items = _Items.of(landscape, gradient, top, operator, asked, source, bar)
-        leading = top
-        if asked.optimizer == "adam":
-            leading = _preconditioned(operator, gradient, items, asked, tol, source, bar)
+        scaled = _preconditioned(product, landscape.space.dtype, gradient, items, asked, tol, source, bar)
+        leading = scaled if asked.optimizer == "adam" else top
         bar.advance(note="layers")
-        layers = layer_health(landscape, gradient)
+        layers = layer_health(landscape, slope)
         bar.advance(note="data")
-        errors = data_errors(landscape, 1, tol=tol, generator=source, progress=bar) if data else None
+        errors = _data_errors(landscape, tol, items.unknown, source, bar) if data else None
     sharpness, residual = float(leading.values[0]), float(leading.residuals[0])
     name = asked.rule
     limit, certain = (largest_rate(name, asked.momentum, value) for value in (sharpness, sharpness + residual))
     small = items.small_batch_rate(float(top.values[0]), asked)
     floor = items.floor(top, asked, limit)
-    norm = landscape.space.norm(gradient)
+    norm = space.norm(gradient)
     critical = items.critical_batch()
-    step = items.first_step(operator, gradient, asked)
+    step = items.first_step(product, gradient, asked)
     found = itertools.chain(
         of_gradient(norm),
         of_rate(asked.lr, limit, certain, small),
         of_noise(loss, floor, asked.batch, critical, step),
         of_layers(layers, norm),
     )
-    kinds = ["gradient descent", "heavy ball", "nesterov"]
-    beta = 0.0 if asked.optimizer == "adam" else asked.momentum
-    rates = {kind: largest_rate(kind, beta, float(top.values[0])) for kind in kinds}
-    if asked.optimizer == "adam":
-        rates["adam"] = limit
+    rates = {
+        kind: largest_rate(kind, asked.beta, float((scaled if kind == "adam" else top).values[0]))
+        for kind in ("gradient descent", "heavy ball", "nesterov", "adam")
+    }
     own = Cost(operator.matvecs, gradients=1, losses=1, seconds=time.perf_counter() - started)
     cost = own + replace(items.cost, seconds=0.0)
     return Diagnosis(
@@ -158,6 +168,7 @@ def diagnose(
         sharpness=Estimate(sharpness, None, converged=bool(leading.converged[0]), cost=leading.cost),
         residual=residual,
         stable_rates=rates,
+        compared_at=asked.beta,
         limit=limit,
         ratio=None if limit is None else asked.lr / limit,
         small_batch_rate=small,
@@ -175,24 +186,6 @@ def diagnose(
         cost=cost if errors is None else cost + replace(errors.cost, seconds=0.0),
         provenance=landscape.provenance("double-backward"),
     )
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """The settings that a diagnosis is about."""
-
-    optimizer: str
-    rule: str
-    lr: float
-    momentum: float
-    batch: int
-    count: int
-    epsilon: float
-
-    @property
-    def share(self) -> float:
-        """What Σ is multiplied by for the covariance of a batch's gradient."""
-        return 0.0 if self.batch == self.count else (self.count - self.batch) / (self.batch * (self.count - 1))
 
 
 class _Items:
@@ -215,26 +208,33 @@ class _Items:
         gradient: Float[Tensor, " p"],
         top: Eigenpairs,
         operator: Curvature,
-        asked: _Asked,
+        asked: Asked,
         source: torch.Generator,
         bar: Progress,
     ) -> "_Items":
         reason = _hidden(landscape)
         if reason is not None:
             names = ("noise_trace", "noise_floor", "critical_batch", "first_step", "small_batch_rate")
-            return cls(None, None, dict.fromkeys(names, reason))
+            unknown = dict.fromkeys(names, reason)
+            if asked.batch < asked.count:
+                unknown["stable_rates"] = f"{_LOWER}: {reason}"
+            return cls(None, None, unknown)
         vectors = top.vectors
         assert vectors is not None  # noqa: S101 - eigenpairs were asked for with them
         drawn = asked.batch < asked.count
         curved = operator if drawn and asked.optimizer == "sgd" else None
-        diagonal = drawn and asked.optimizer == "adam"
-        noise = batch_noise(landscape, gradient, vectors, curved, source, bar, diagonal=diagonal)
+        noise = batch_noise(landscape, gradient, vectors, curved, source, bar, diagonal=drawn)
+        unknown = {} if noise.uncut is None else {"stable_rates": f"{_LOWER}: {noise.uncut}"}
         if not (drawn and asked.rule == "gradient descent" and float(top.values[0]) > 0):
-            return cls(noise, None, {})
-        v = vectors[:, 0].contiguous()
-        return cls(noise, curvature_spread(landscape, v, operator @ v, source), {})
+            return cls(noise, None, unknown)
+        v, spread = vectors[:, 0].contiguous(), None
+        try:
+            spread = curvature_spread(landscape, v, widened(operator) @ v, source)
+        except DataError as error:
+            unknown["small_batch_rate"] = str(error)
+        return cls(noise, spread, unknown)
 
-    def small_batch_rate(self, sharpness: float, asked: _Asked) -> Estimate | None:
+    def small_batch_rate(self, sharpness: float, asked: Asked) -> Estimate | None:
         if self._spread is None:
             known = "batches of all items have no noise" if asked.batch == asked.count else None
             known = known or ("no curvature is positive" if sharpness <= 0 else None)
@@ -242,7 +242,7 @@ class _Items:
             return None
         return small_batch_rate(sharpness, self._spread, asked.batch, asked.count)
 
-    def floor(self, top: Eigenpairs, asked: _Asked, limit: float | None) -> tuple[float, float] | None:
+    def floor(self, top: Eigenpairs, asked: Asked, limit: float | None) -> tuple[float, float] | None:
         if self.noise is None:
             return None
         reason = None
@@ -270,7 +270,7 @@ class _Items:
             self.unknown["critical_batch"] = "the gradient is zero"
         return scale
 
-    def first_step(self, operator: Curvature, gradient: Float[Tensor, " p"], asked: _Asked) -> Estimate | None:
+    def first_step(self, operator: SymmetricOperator, gradient: Float[Tensor, " p"], asked: Asked) -> Estimate | None:
         if self.noise is None:
             return None
         if asked.optimizer == "adam":
@@ -299,11 +299,28 @@ def _hidden(landscape: Landscape) -> str | None:
     return "there is one item alone" if landscape.count < 2 else None
 
 
+def _data_errors(
+    landscape: Landscape, tol: float, unknown: dict[str, str], source: torch.Generator, bar: Progress
+) -> DataErrors | None:
+    """Take as many parts as there are items, up to 20, in equal folds; or say why there are none."""
+    reason = _hidden(landscape)
+    if reason is None:
+        folds = min(_FOLDS, landscape.count)
+        parts = min(_PARTS, landscape.count) // folds * folds
+        try:
+            return data_errors(landscape, folds=folds, parts=parts, tol=tol, generator=source, progress=bar)
+        except DataError as error:
+            reason = str(error)
+    unknown["data"] = reason
+    return None
+
+
 def _preconditioned(
-    operator: Curvature,
+    operator: SymmetricOperator,
+    known: torch.dtype,
     gradient: Float[Tensor, " p"],
     items: _Items,
-    asked: _Asked,
+    asked: Asked,
     tol: float,
     source: torch.Generator,
     bar: Progress,
@@ -314,12 +331,20 @@ def _preconditioned(
         square = square.add(items.noise.diagonal, alpha=asked.share)
     root = square.sqrt().add(asked.epsilon).rsqrt()
     wrapped = FunctionOperator(
-        lambda v: root * (operator @ (root * v)),
-        operator.shape[0],
-        dtype=operator.dtype,
-        device=operator.device,
+        lambda v: _rounded(root * (operator @ (root * v)), known),
+        operator.space.size,
+        dtype=operator.space.dtype,
+        device=operator.space.device,
     )
     return eigenpairs(wrapped, 1, "LA", tol=tol, generator=source, progress=bar)
+
+
+def _rounded(values: Float[Tensor, " p"], known: torch.dtype) -> Float[Tensor, " p"]:
+    """Keep no more digits than products of this type have: eigenpairs sees by them how symmetric a matrix can be."""
+    if known == values.dtype:
+        return values
+    mantissa, exponent = torch.frexp(values)
+    return torch.ldexp(mantissa.to(known).to(values.dtype), exponent)
 
 
 def _steps(loss: float, step: Estimate | None) -> float | None:
@@ -335,38 +360,3 @@ def _ratio(layers: tuple[LayerHealth, ...], name: str, *, first: bool) -> float 
         return None
     over, under = (values[0], values[-1]) if first else (values[-1], values[0])
     return over / under if under else None
-
-
-def _checked(
-    landscape: Landscape,
-    lr: float,
-    momentum: float | None,
-    batch_size: int | None,
-    optimizer: str,
-    epsilon: float,
-    *,
-    nesterov: bool,
-) -> _Asked:
-    for name, value in (("lr", lr), ("epsilon", epsilon)):
-        if not (isinstance(value, (int, float)) and math.isfinite(value) and value > 0):
-            raise ArgumentError(f"{name}: expected a positive finite number, got {value}.")
-    if optimizer not in ("sgd", "adam"):
-        raise ArgumentError(f"optimizer: expected 'sgd' or 'adam', got {optimizer!r}.")
-    beta = (0.9 if optimizer == "adam" else 0.0) if momentum is None else momentum
-    if not 0 <= beta < 1:
-        raise ArgumentError(f"momentum: expected a number from 0 to below 1, got {beta}.")
-    if nesterov and (optimizer == "adam" or beta == 0):
-        raise ArgumentError("nesterov: expected False without a momentum, or with optimizer='adam'.")
-    count = landscape.count
-    batch = count if batch_size is None else batch_size
-    require_whole("batch_size", batch)
-    if not 1 <= batch <= count:
-        raise ArgumentError(f"batch_size: expected a number from 1 to the {count} data items, got {batch}.")
-    if landscape.mode == "train" and any(isinstance(module, _BatchNorm) for module in landscape.model.modules()):
-        raise ArgumentError(
-            "landscape: expected one with mode='eval', got batch norm in train mode, where no item has a gradient of "
-            "its own. Let some batches pass through the model in train mode first: its running statistics are then "
-            "those of the data."
-        )
-    rule = "adam" if optimizer == "adam" else "nesterov" if nesterov else "heavy ball" if beta else "gradient descent"
-    return _Asked(optimizer, rule, float(lr), float(beta), batch, count, float(epsilon))

@@ -18,8 +18,9 @@ class LayerHealth(Record):
         activation_rms: Root mean square of what it returns, over data and units.
         gradient_rms: That of the gradient by its own parameters; ``None`` where it has none that are selected.
         weight_rms: That of these parameters.
-        dead: Share of units that are zero for every item, of rectifiers; ``None`` elsewhere. A unit is a channel of an
-            image, and a feature (last axis) of anything else.
+        dead: Share of units that are zero for every item, of rectifiers; ``None`` elsewhere. A unit is a channel
+            (second axis) of what a convolution or a norm over channels made, a feature (last axis) of what any other
+            layer made; where the layer is not known, a channel from four axes on.
         saturated: Share of values within 0.01 of a bound, of tanh and sigmoid; ``None`` elsewhere.
     """
 
@@ -82,8 +83,9 @@ class Diagnosis(Record):
         sharpness: λ_max of the Hessian, at Adam of P^{-1/2} H P^{-1/2}; its ``converged`` says whether the residual
             is within the tolerance.
         residual: Bound on the error of ``sharpness``; the true value lies up to this above it.
-        stable_rates: The largest stable learning rate of "gradient descent", "heavy ball" and "nesterov" with this
-            momentum, and of "adam" where that is the optimizer; ``None`` where no curvature limits it.
+        stable_rates: The largest stable learning rate of "gradient descent", "heavy ball", "nesterov" and "adam",
+            whatever the optimizer; ``None`` where no curvature limits it.
+        compared_at: The momentum β (of Adam β₁) that they are for: the one given, else 0.9.
         limit: That of the optimizer at hand.
         ratio: η over it.
         small_batch_rate: Above this rate, one step with batches of B items raises the mean square of a perturbation
@@ -99,7 +101,7 @@ class Diagnosis(Record):
         activation_ratio: Activations (RMS) of the last layer over those of the first.
         gradient_ratio: Gradient (RMS) of the first layer over that of the last.
         findings: What to look at, the worst first.
-        unknown: Why what is ``None`` is so, by the name of the attribute.
+        unknown: Why what is ``None`` is so, or what is a bound alone, by the name of the attribute.
         data: How far λ_max is from that of all data, if asked for.
         cost: What it took.
         provenance: How it was computed.
@@ -116,6 +118,7 @@ class Diagnosis(Record):
     sharpness: Estimate
     residual: float
     stable_rates: dict[str, float | None]
+    compared_at: float
     limit: float | None
     ratio: float | None
     small_batch_rate: Estimate | None
@@ -146,11 +149,15 @@ class Diagnosis(Record):
         yield f"  loss {self.loss:.4g}, gradient norm {self.gradient_norm:.3g}"
         yield f"  sharpness {self.sharpness.value:.4g} (up to {self.residual:.1e} more)"
         yield f"  largest stable learning rate: {self._limit()}"
-        for name, value in self._others():
-            yield f"    {name}: {'none' if value is None else f'{value:.3g}'}"
+        for name, value in self.stable_rates.items():
+            symbol = {"heavy ball": "β", "nesterov": "β", "adam": "β₁"}.get(name)
+            beta = f" ({symbol} = {self.compared_at:g})" if symbol else ""
+            yield f"    {name}{beta}: {'none' if value is None else f'{value:.3g}'}"
         if self.data is not None:
             low, high = self.data.interval()[0].tolist()
             yield f"  sharpness on all data: between {low:.4g} and {high:.4g} (95 %)"
+        elif "data" in self.unknown:
+            yield f"  sharpness on all data: unknown: {self.unknown['data']}"
         yield from self._stochastic()
         if self.layers:
             yield "  layers:"
@@ -164,10 +171,6 @@ class Diagnosis(Record):
         side = "above" if self.ratio > 1 else "below"
         factor = self.ratio if self.ratio > 1 else 1 / self.ratio
         return f"{self.limit:.4g}; the given one is {side} it by a factor of {factor:.3g}"
-
-    def _others(self) -> Iterator[tuple[str, float | None]]:
-        if self.momentum or self.optimizer == "adam":
-            yield from self.stable_rates.items()
 
     def _stochastic(self) -> Iterator[str]:
         if self.small_batch_rate is not None:

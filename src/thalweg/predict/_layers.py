@@ -1,6 +1,7 @@
 """What the layers of a model do with the data, seen on the way through."""
 
 import math
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.modules.conv import _ConvNd
 from torch.overrides import TorchFunctionMode
 
 from thalweg.landscape import Landscape
@@ -32,6 +35,30 @@ _KINDS: dict[Any, str] = {
 _NEAR = 0.01
 
 
+# Whose units lie on the second axis, and those whose lie on the last; others may be anything.
+_CHANNELS = (_ConvNd, _NormBase, nn.GroupNorm)
+_FEATURES = (nn.Linear, nn.Bilinear, nn.LayerNorm, nn.RMSNorm, nn.Embedding, nn.RNNBase)
+
+
+@dataclass(frozen=True)
+class _Units:
+    """Where a layer has its units, and how many."""
+
+    axis: int
+    number: int
+
+    @classmethod
+    def of(cls, module: nn.Module, value: Tensor) -> "_Units | None":
+        if isinstance(module, _CHANNELS) and value.ndim > 1:
+            return cls(1, value.shape[1])
+        return cls(-1, value.shape[-1]) if isinstance(module, _FEATURES) and value.ndim else None
+
+    def axis_in(self, value: Tensor) -> int | None:
+        """The axis of the units, of values that may have been transposed since; ``None`` if they are no longer."""
+        places = [self.axis, -1 if self.axis == 1 else 1]
+        return next((at for at in places if value.ndim > 1 and value.shape[at] == self.number), None)
+
+
 @dataclass
 class _Seen:
     """Sums over the data of one layer or activation."""
@@ -43,11 +70,13 @@ class _Seen:
     alive: Tensor | None = None
     bound: int = 0
 
-    def add(self, value: Tensor) -> None:
+    def add(self, value: Tensor, units: _Units | None = None) -> None:
         self.squares += float(value.double().square().sum())
         self.count += value.numel()
         if self.kind == "relu":
-            axis = 1 if value.ndim >= 4 else value.ndim - 1
+            axis = None if units is None else units.axis_in(value)
+            if axis is None:
+                axis = 1 if value.ndim >= 4 else value.ndim - 1
             alive = (value > 0).movedim(axis, 0).flatten(1).any(dim=1) if value.ndim > 1 else (value > 0).any()[None]
             same = self.alive is not None and len(self.alive) == len(alive)
             # Units of another number are others: then it is not known which ones have been dead.
@@ -78,11 +107,15 @@ class _Observer(TorchFunctionMode):
         self._names = {module: name for name, module in model.named_modules()}
         self._stack: list[nn.Module] = []
         self._calls: dict[str, int] = {}
+        self._made: dict[int, tuple[weakref.ref[Tensor], _Units]] = {}
+        self._last: _Units | None = None
 
     def begin(self) -> None:
         """Begin a batch."""
         self._stack.clear()
         self._calls.clear()
+        self._made.clear()
+        self._last = None
 
     def enter(self, module: nn.Module, _inputs: Any) -> None:
         self._stack.append(module)
@@ -94,6 +127,9 @@ class _Observer(TorchFunctionMode):
         if own and isinstance(value, Tensor) and value.is_floating_point():
             name = self._names[module]
             self._entry(name or "model", type(module).__name__, name).add(value.detach())
+        units = _Units.of(module, value) if isinstance(value, Tensor) else None
+        if units is not None:
+            self._made[id(value)], self._last = (weakref.ref(value), units), units
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Sequence[type], args: Any = (), kwargs: Mapping[str, Any] | None = None
@@ -107,8 +143,14 @@ class _Observer(TorchFunctionMode):
                 name = f"{name}.{kind}" if name else kind
             again = self._calls[name] = self._calls.get(name, 0) + 1
             label = (name or kind) + ("" if again == 1 else f" #{again}")
-            self._entry(label, kind, None).add(result.detach())
+            self._entry(label, kind, None).add(result.detach(), self._units(args, kwargs or {}))
         return result
+
+    def _units(self, args: Any, kwargs: Mapping[str, Any]) -> _Units | None:
+        """Those of the layer whose values these are, or else of the last one, as in a sum of branches."""
+        value = args[0] if args else kwargs.get("input")
+        found = self._made.get(id(value))
+        return found[1] if found is not None and found[0]() is value else self._last
 
     def _entry(self, name: str, kind: str, module: str | None) -> _Seen:
         return self.seen.setdefault(name, _Seen(kind, module))

@@ -8,11 +8,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from thalweg.descent import Minibatches
+from thalweg.errors import DataError
 from thalweg.estimate import Cost, Estimate
-from thalweg.krylov._widened import widened
+from thalweg.krylov._widened import held, widened
 from thalweg.landscape import Landscape
+from thalweg.landscape._batches import rows_of
 from thalweg.measures import GradientNoise, gradient_noise
-from thalweg.measures._dealt import dealt
+from thalweg.measures._dealt import hands
 from thalweg.measures._inner_products import inner_products
 from thalweg.operators import Operator, gradient_covariance, hessian
 from thalweg.progress import Progress, track
@@ -31,7 +33,8 @@ class BatchNoise:
         gradients: Tr Σ and the scales.
         along: uᵀΣu for the vectors that were asked about.
         curvature: Tr(HΣ); ``None`` where it was not asked for.
-        diagonal: Σ_ii, shape (P,); ``None`` where it was not asked for.
+        diagonal: Σ_ii, shape (P,); ``None`` where it was not asked for or the data cannot be cut.
+        uncut: Why they cannot.
         cost: What it took, beside products with H.
     """
 
@@ -39,6 +42,7 @@ class BatchNoise:
     along: list[float]
     curvature: Estimate | None
     diagonal: Tensor | None
+    uncut: str | None
     cost: Cost
 
 
@@ -56,7 +60,7 @@ def batch_noise(
 
     Args:
         landscape: In eval mode, of at least two items.
-        gradient: ∇L.
+        gradient: ∇L, of single precision at least.
         vectors: Leading eigenvectors of H, along which the noise is wanted.
         operator: H, where Tr(HΣ) is wanted.
         generator: Of random vectors and of the order of the items.
@@ -73,8 +77,13 @@ def batch_noise(
             inner = inner_products([covariance, operator], vectors, _COMMON, generator, products)
         curvature = inner.estimate(lambda cross, _: float(cross[0, 1]))
     cost = found.cost + Cost(covariance.matvecs, gradients=int(diagonal))
-    squares = _diagonal(landscape, gradient, generator) if diagonal else None
-    return BatchNoise(found, along, curvature, squares, cost)
+    squares = uncut = None
+    if diagonal:
+        try:
+            squares = _diagonal(landscape, gradient, generator)
+        except DataError as error:
+            uncut = str(error)
+    return BatchNoise(found, along, curvature, squares, uncut, cost)
 
 
 def _diagonal(landscape: Landscape, gradient: Float[Tensor, " p"], generator: torch.Generator) -> Float[Tensor, " p"]:
@@ -89,7 +98,7 @@ def _diagonal(landscape: Landscape, gradient: Float[Tensor, " p"], generator: to
     with landscape.reading():
         theta = landscape.theta
         for _ in range(batches.steps):
-            deviation = batches.slope(theta)[1] - gradient
+            deviation = batches.slope(theta)[1].to(gradient.dtype) - gradient
             squares.addcmul_(deviation, deviation, value=scale)
     return squares / batches.steps
 
@@ -97,20 +106,26 @@ def _diagonal(landscape: Landscape, gradient: Float[Tensor, " p"], generator: to
 def curvature_spread(
     landscape: Landscape, direction: Float[Tensor, " p"], product: Float[Tensor, " p"], generator: torch.Generator
 ) -> Estimate:
-    """Estimate mean ‖H_i v‖² − ‖H v‖² over the items, from the Hessians of parts of the data.
+    r"""Estimate mean ‖H_i v‖² − ‖H v‖² over the items, from the Hessians of parts of the data.
+
+    Like gradients, :math:`H_i = (N/\sum_j w_j) \sum_{j \in i} w_j \nabla^2 \ell_j`: zero for an item without weight.
 
     Args:
         landscape: In eval mode, of at least two items.
-        direction: v.
+        direction: v, of single precision at least.
         product: H v.
         generator: Of the parts.
     """
     count, squares, shares = landscape.count, list[float](), list[float]()
-    parts = min(_PRODUCTS, count)
-    for part in dealt(landscape, parts, generator):
-        deviation = hessian(part, engine="double-backward") @ direction - product
-        squares.append(landscape.space.norm(deviation) ** 2)
-        shares.append((count - part.count) / (part.count * (count - 1)))
+    parts, space = min(_PRODUCTS, count), held(landscape.space)
+    for hand in hands(landscape, parts, generator):
+        size = sum(rows_of(batch, "landscape") for batch in hand)
+        # Divided by the weight of all data, so that a part may have none.
+        seen = landscape.seen_as(landscape.objective, hand)
+        part = seen if landscape.microbatch is None else seen.in_pieces(landscape.microbatch)
+        operator = widened(hessian(part, engine="double-backward"))
+        squares.append(space.norm((operator @ direction) * (count / size) - product) ** 2)
+        shares.append((count - size) / (size * (count - 1)))
     share = sum(shares) / parts
     return _mean([square / share for square in squares], whole=parts == count)
 
