@@ -223,7 +223,7 @@ def test_the_fisher_rao_norm_of_folded_weights_against_a_dense_twin():
     for x, y in zip(inputs, targets, strict=True):
         parameters = list(fused.parameters())
         gradients = torch.autograd.grad(nn.functional.cross_entropy(fused(x[None]), y[None]), parameters)
-        expected += float(sum((p * g).sum() for p, g in zip(parameters, gradients, strict=True))) ** 2 / 6
+        expected += float(sum((p.detach() * g).sum() for p, g in zip(parameters, gradients, strict=True))) ** 2 / 6
     landscape = tw.Landscape(model, CROSS_ENTROPY, [(inputs, targets)])
     with unchanged(model):
         found = fisher_rao_norm(landscape)

@@ -17,7 +17,7 @@ from thalweg.landscape import Landscape
 from thalweg.measures._crossing import bracket, crossing, interval_of
 from thalweg.measures._dimension_results import IntrinsicDimension
 from thalweg.measures._projection import Projection, ProjectionName, random_projection, require_dimension
-from thalweg.measures._require import require_radius, require_real
+from thalweg.measures._require import require_real
 from thalweg.measures._subspace import Subspace
 from thalweg.operators._require import require_landscape
 from thalweg.progress import Progress, track
@@ -295,7 +295,9 @@ def _check(
     if not 0 < require_real("share", share, "a number in (0, 1]") <= 1:
         raise ArgumentError(f"share: expected a number in (0, 1], got {share}.")
     if baseline is not None:
-        require_radius("baseline", baseline)
+        wanted = "a positive finite performance"
+        if not 0 < require_real("baseline", baseline, wanted) < math.inf:
+            raise ArgumentError(f"baseline: expected {wanted}, got {baseline}.")
     if schedule not in ("cosine", "constant"):
         raise ArgumentError(f"schedule: expected 'cosine' or 'constant', got {schedule!r}.")
     if not 0 < require_real("resolution", resolution, "a number strictly between 0 and 1") < 1:
