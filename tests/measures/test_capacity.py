@@ -205,11 +205,89 @@ def test_batch_norm_is_folded_as_pytorch_folds_it():
     fused = nn.Sequential(fuse_conv_bn_eval(model[0], model[1]), *model[2:])
     found, plain = capacity(on(model, 1, 6, 6), quantile=None), capacity(on(fused, 1, 6, 6), quantile=None)
     ours, theirs = numbers(found), numbers(plain)
-    assert ours.pop("fisher_rao") != pytest.approx(theirs.pop("fisher_rao"))  # the parameters are others
     assert ours == pytest.approx(theirs, rel=1e-10)
     assert found.layers[0].norm == "1"
     assert found.left_out == ("0.bias", "1.bias", "5.bias")
     assert found.unfolded == ()
+
+
+def test_the_fisher_rao_norm_of_folded_weights_against_a_dense_twin():
+    """A layer with a bias before a batch norm without parameters, and one without before one that has them."""
+    body = [nn.Linear(4, 5), nn.BatchNorm1d(5, affine=False), nn.ReLU(), nn.Linear(5, 6, bias=False)]
+    model = scrambled(nn.Sequential(*body, nn.BatchNorm1d(6), nn.ReLU(), nn.Linear(6, 3)).double()).eval()
+    first = fuse_linear_bn_eval(model[0], _with_affine(model[1]))
+    fused = nn.Sequential(first, model[2], fuse_linear_bn_eval(model[3], model[4]), *model[5:])
+    fused.requires_grad_()
+    inputs, targets = randn(6, 4), classes(6)
+    expected = 0.0
+    for x, y in zip(inputs, targets, strict=True):
+        parameters = list(fused.parameters())
+        gradients = torch.autograd.grad(nn.functional.cross_entropy(fused(x[None]), y[None]), parameters)
+        expected += float(sum((p.detach() * g).sum() for p, g in zip(parameters, gradients, strict=True))) ** 2 / 6
+    landscape = tw.Landscape(model, CROSS_ENTROPY, [(inputs, targets)])
+    with unchanged(model):
+        found = fisher_rao_norm(landscape)
+    assert found.value == pytest.approx(expected, rel=1e-10)
+    # What is not selected is not counted: θ is then the last layer.
+    last = tw.Landscape(model, CROSS_ENTROPY, [(inputs, targets)], params=["6.weight"])
+    plain = tw.Landscape(fused, CROSS_ENTROPY, [(inputs, targets)], params=[f"{len(fused) - 1}.weight"])
+    assert fisher_rao_norm(last).value == pytest.approx(fisher_rao_norm(plain).value, rel=1e-10)
+
+
+def test_a_batch_norm_that_shares_its_parameters_is_not_folded_silently():
+    model = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3), nn.Linear(3, 3), nn.BatchNorm1d(3)).double().eval()
+    model[3].bias = model[1].bias
+    with pytest.raises(ArgumentError, match="expected a batch norm with parameters of its own"):
+        fisher_rao_norm(on(model, 3))
+
+
+def test_the_fisher_rao_norm_refuses_train_mode():
+    with pytest.raises(ArgumentError, match="has no gradient of its own"):
+        fisher_rao_norm(on(cnn(), 1, 6, 6, mode="train"))
+
+
+class WithUnused(nn.Module):
+    """Two layers, one that never runs, and one that runs for large inputs only; one used without a call."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.never, self.seldom = nn.Linear(4, 5), nn.Linear(4, 5), nn.Linear(5, 5)
+        self.matrix = nn.Linear(5, 3)
+        self.parametrised = parametrizations.weight_norm(nn.Linear(5, 5))
+        self.idle = parametrizations.weight_norm(nn.Linear(5, 5))
+
+    def forward(self, x):
+        hidden = self.parametrised(self.first(x).relu())
+        if bool((x > 50).any()):
+            hidden = self.seldom(hidden)
+        return hidden @ self.matrix.weight.T
+
+
+def test_layers_that_are_never_used_are_left_out_by_name():
+    inputs = randn(6, 4)
+    inputs[4, 0] = 100.0
+    model = WithUnused().double()
+    with unchanged(model):
+        with pytest.warns(tw.errors.UnreachedParameterWarning):
+            landscape = tw.Landscape(model, CROSS_ENTROPY, [(inputs[:3], classes(3)), (inputs[3:], classes(3))])
+        found = capacity(landscape)
+    assert [layer.name for layer in found.layers] == ["first", "seldom", "matrix", "parametrised"]
+    assert "never.weight" in found.left_out
+    assert any(name.startswith("idle.parametrizations") for name in found.left_out)
+
+
+def test_a_model_that_uses_no_layer():
+    class Idle(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.never, self.scale = nn.Linear(3, 3), nn.Parameter(torch.ones(3))
+
+        def forward(self, x):
+            return x * self.scale
+
+    landscape = on(Idle().double(), 3, params=["scale"])
+    with pytest.raises(ArgumentError, match="has none that it uses"):
+        capacity(landscape)
 
 
 def test_batch_norm_behind_a_linear_layer():

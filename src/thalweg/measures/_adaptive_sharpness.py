@@ -10,7 +10,8 @@ from torch import Tensor
 from thalweg.errors import ArgumentError
 from thalweg.estimate import Cost
 from thalweg.landscape import Landscape
-from thalweg.measures._ascent import Ball, highest, require_climb, require_nothing, require_radius
+from thalweg.measures._ascent import Ball, highest, require_climb, require_nothing
+from thalweg.measures._require import require_radius
 from thalweg.measures._sharpness_results import AdaptiveSharpness
 from thalweg.operators._require import require_landscape
 

@@ -11,12 +11,15 @@ from thalweg.errors import ArgumentError
 from thalweg.estimate import Cost, Estimate, Provenance
 from thalweg.krylov._results import Eigenpairs
 from thalweg.krylov._widened import widened
+from thalweg.measures._gradient_noise import rounding_of_products
 from thalweg.measures._inner_products import InnerProducts, inner_products, require_comparable
 from thalweg.measures._noise_results import Alignment
 from thalweg.operators import Operator
 from thalweg.operators._orthonormal import require_orthonormal
 from thalweg.progress import Progress, track
 from thalweg.vectors import VectorSpace
+
+SAME = "the gradients of all items are the same to rounding, Σ = 0"
 
 
 def alignment(
@@ -44,8 +47,11 @@ def alignment(
     sketches of both matrices see, and the given directions, count exactly (Meyer et al., 2021); the jackknife over the
     other vectors gives standard errors, of the vectors alone and not of the data.
 
+    Valid for: matrices that are not zero to rounding, which products do not tell. Of gradient covariances it is known:
+    where tr Σ is within a hundred roundings of ‖ḡ‖², ratios are ``None`` and ``reason`` says so.
+
     Cost: ``products`` products with each matrix, P if that is less, when everything is exact; memory of about a third
-    as many vectors.
+    as many vectors. A gradient for each gradient covariance.
 
     Args:
         first: A, (P, P), positive semi-definite for the names to fit.
@@ -73,9 +79,11 @@ def alignment(
     with track(min(products, first.space.size), "alignment", progress) as bar:
         found = inner_products([first, second], columns, products, generator, bar)
         quotients = None if columns is None else one.space.gram(columns, one @ columns).diagonal().double().cpu()
+    floors = [rounding_of_products(matrix) for matrix in (first, second)]
+    zero = any(floor and trace_of(found, place).value <= floor for place, floor in enumerate(floors))
     made = 2 * found.made + (0 if columns is None else columns.shape[1])
-    cost = Cost(matvecs=made, seconds=time.perf_counter() - started)
-    return aligned(found, first.space.size, quotients, values, cost, first.provenance)
+    cost = Cost(matvecs=made, gradients=sum(floor > 0 for floor in floors), seconds=time.perf_counter() - started)
+    return aligned(found, first.space.size, quotients, values, cost, first.provenance, SAME if zero else None)
 
 
 def aligned(
@@ -85,6 +93,7 @@ def aligned(
     values: Tensor | None,
     cost: Cost,
     provenance: Provenance | None,
+    reason: str | None = None,
 ) -> Alignment:
     """Say what inner products of A and B, in this order, tell about them.
 
@@ -95,23 +104,26 @@ def aligned(
         values: Eigenvalues of B that belong to them.
         cost: What they took.
         provenance: How products with A are computed.
+        reason: Why ratios would be made of rounding; ``None`` where they are not.
     """
+    share = None if quotients is None else share_of(found, 0, float(quotients.sum()))
     return Alignment(
-        cosine=found.estimate(lambda cross, _: cosine(cross, 0, 1)),
-        zhu=zhu_of(found, size, 0, 1),
+        cosine=None if reason else found.estimate(lambda cross, _: cosine(cross, 0, 1)),
+        zhu=None if reason else zhu_of(found, size, 0, 1),
         inner=_required(found.estimate(lambda cross, _: float(cross[0, 1]))),
         first_trace=trace_of(found, 0),
         second_trace=trace_of(found, 1),
         first_norm=norm_of(found, 0),
         second_norm=norm_of(found, 1),
-        multiple=found.estimate(lambda cross, _: multiple(cross, 0, 1)),
-        residual=residual_of(found, 0, 1),
+        multiple=None if reason else found.estimate(lambda cross, _: multiple(cross, 0, 1)),
+        residual=None if reason else residual_of(found, 0, 1),
         quotients=quotients,
         values=values,
-        top_share=None if quotients is None else share_of(found, 0, float(quotients.sum())),
+        top_share=None if reason else share,
         top_null=None if quotients is None else len(quotients) / size,
         cost=cost,
         provenance=provenance,
+        reason=reason,
     )
 
 

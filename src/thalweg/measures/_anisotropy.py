@@ -57,8 +57,16 @@ def anisotropy(gradient: Float[Tensor, " p"], basis: Eigenpairs | Float[Tensor, 
 
 def _orthonormal(gradient: Tensor, basis: Eigenpairs | Tensor) -> Tensor:
     vectors = basis.vectors if isinstance(basis, Eigenpairs) else basis
-    if vectors is None:
+    if isinstance(basis, Eigenpairs) and vectors is None:
         raise ArgumentError("basis: expected eigenpairs with vectors, got some without.")
+    for name, given, wanted in (
+        ("gradient", gradient, "a tensor of shape (P,)"),
+        ("basis", vectors, "eigenpairs, or a tensor of shape (P, k)"),
+    ):
+        if not isinstance(given, Tensor) or not given.is_floating_point() or given.ndim == 0:
+            got = f"{given.dtype} of shape {tuple(given.shape)}" if isinstance(given, Tensor) else type(given).__name__
+            raise ArgumentError(f"{name}: expected {wanted}, got {got}.")
+    assert vectors is not None  # noqa: S101 - it is a tensor
     size = len(gradient)
     if gradient.ndim != 1 or vectors.ndim != 2 or vectors.shape[0] != size or not 1 <= vectors.shape[1] <= size:
         raise ArgumentError(

@@ -1,8 +1,7 @@
 """Projected gradient ascent on a region around a point of a landscape."""
 
-import math
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from jaxtyping import Float
@@ -12,17 +11,6 @@ from thalweg.errors import ArgumentError, NonFiniteError
 from thalweg.landscape import Landscape
 
 _TOLERANCE = 1e-9
-
-
-def require_radius(name: str, value: Any) -> float:
-    """Return a radius.
-
-    Raises:
-        ArgumentError: If it is not a positive finite number.
-    """
-    if isinstance(value, bool) or not (isinstance(value, (int, float)) and math.isfinite(value) and value > 0):
-        raise ArgumentError(f"{name}: expected a positive finite number, got {value}.")
-    return float(value)
 
 
 class Region(Protocol):

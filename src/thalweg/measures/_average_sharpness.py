@@ -12,7 +12,7 @@ from thalweg.errors import ArgumentError, NonFiniteError
 from thalweg.estimate import Cost, Estimate
 from thalweg.krylov._operator import require_whole
 from thalweg.landscape import Landscape
-from thalweg.measures._ascent import require_radius
+from thalweg.measures._require import require_radius
 from thalweg.operators._require import require_landscape
 from thalweg.progress import Progress, track
 

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from thalweg.errors import ArgumentError
 from thalweg.krylov._results import Eigenpairs
+from thalweg.measures._require import how_to_flatten
 from thalweg.operators._orthonormal import require_orthonormal
 from thalweg.vectors import VectorSpace
 
@@ -36,6 +37,8 @@ def points_of(points: Any, name: str, least: int) -> list[Tensor]:
     Raises:
         ArgumentError: If they are too few, differ in these, or an entry is not finite.
     """
+    if isinstance(points, (dict, nn.Module)):
+        raise ArgumentError(f"{name}: expected vectors, got one {type(points).__name__}.{how_to_flatten(points)}")
     if not isinstance(points, (Tensor, Sequence)) or (isinstance(points, Tensor) and points.ndim != 2):
         given = f"shape {tuple(points.shape)}" if isinstance(points, Tensor) else type(points).__name__
         raise ArgumentError(f"{name}: expected a tensor of shape (T, P) or a sequence of vectors (P,), got {given}.")
@@ -55,7 +58,8 @@ def require_like(point: Any, first: Any, name: str, like: str) -> None:
     """
     if not isinstance(point, Tensor) or point.ndim != 1 or not len(point) or not point.is_floating_point():
         given = f"{point.dtype} of shape {tuple(point.shape)}" if isinstance(point, Tensor) else type(point).__name__
-        raise ArgumentError(f"{name}: expected a vector of real numbers, shape (P,), got {given}.")
+        advice = how_to_flatten(point)
+        raise ArgumentError(f"{name}: expected a vector of real numbers, shape (P,), got {given}.{advice}")
     if (point.shape, point.dtype, point.device) != (first.shape, first.dtype, first.device):
         raise ArgumentError(
             f"{name}: expected {len(first)} entries of {first.dtype} on {first.device}, as {like}, got {len(point)} of "

@@ -36,7 +36,8 @@ def capacity(
 
     The weights W of linear layers and convolutions are matrices of outputs × all the rest. Batch norm in eval mode is
     folded into the layer whose output it alone acts on, found by watching one pass. Biases are in no norm of a layer
-    (they are in the path norm), nor is what else is no such weight: ``left_out`` and ``unfolded`` name it. The measures
+    (they are in the path norm), nor is what else is no such weight, or is never used: ``left_out`` and ``unfolded``
+    name it. The measures
     are products, sums and ratios of ‖W‖₂ and ‖W‖_F, distances from the initial point, the path norm, the Fisher–Rao
     norm, and each of those by the margin γ; :class:`thalweg.Capacity` has the formulas.
 

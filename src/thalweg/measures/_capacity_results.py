@@ -149,7 +149,7 @@ class Capacity(Record):
             ``pacbayes_mag_flatness``, 1/σ² of the noise tolerances given.
         undetermined: The others, with the reason.
         layers: Their norms.
-        left_out: Names of parameters that are in no layer's norms.
+        left_out: Names of parameters that are in no layer's norms; so are those of layers that the model never uses.
         unfolded: Names of batch norms that could not be folded into a layer.
         margin: γ; ``None`` without one.
         samples: N.

@@ -16,6 +16,7 @@ from thalweg.krylov._operator import require_whole
 from thalweg.landscape import Landscape
 from thalweg.measures._critical_results import CriticalPoint
 from thalweg.measures._negative_curvature import negative_curvature
+from thalweg.measures._require import require_real
 from thalweg.operators import Operator, dense, hessian
 from thalweg.operators._require import require_landscape
 from thalweg.progress import Progress, track
@@ -231,10 +232,10 @@ def _check_arguments(
     exact: int,
     pairs: int,
 ) -> None:
-    if not (math.isfinite(tol) and tol >= 0):
+    if not (math.isfinite(require_real("tol", tol, "a finite number of at least 0")) and tol >= 0):
         raise ArgumentError(f"tol: expected a finite number of at least 0, got {tol}.")
     for name, share in (("flat", flat), ("degenerate", degenerate)):
-        if share is not None and not 0 <= share < 1:
+        if share is not None and not 0 <= require_real(name, share, "a number from 0 to below 1") < 1:
             raise ArgumentError(f"{name}: expected a number from 0 to below 1, got {share}.")
     for name, count, least in (("steps", steps, 0), ("inner", inner, 1), ("exact", exact, 0), ("pairs", pairs, 1)):
         if count is None:

@@ -45,8 +45,11 @@ def bracket(dimensions: Sequence[int], performances: Sequence[float], target: fl
     return (dimensions[above - 1] if above else 0), dimensions[above]
 
 
-def interval_of(crossings: Sequence[int | None], value: int | None) -> tuple[float, float] | None:
-    """Return Student's 95 % interval of the mean logarithm of the seeds' crossings, widened to hold the value."""
+def interval_of(crossings: Sequence[int | None], value: int | None, size: int) -> tuple[float, float] | None:
+    """Return Student's 95 % interval of the mean logarithm of the seeds' crossings, widened to hold the value.
+
+    No dimension is below 1 or above that of all parameters.
+    """
     found = [crossing for crossing in crossings if crossing]
     if value is None or len(found) < max(2, len(crossings)):
         return None
@@ -54,4 +57,6 @@ def interval_of(crossings: Sequence[int | None], value: int | None) -> tuple[flo
     mean = math.fsum(logs) / len(logs)
     error = math.sqrt(math.fsum((log - mean) ** 2 for log in logs) / (len(logs) - 1) / len(logs))
     half = float(stats.t.ppf(0.975, len(logs) - 1)) * error
-    return min(math.exp(mean - half), float(value)), max(math.exp(mean + half), float(value))
+    # Clipped as logarithms: of two seeds that differ much the upper end overflows.
+    low, high = math.exp(max(mean - half, 0.0)), math.exp(min(mean + half, math.log(size)))
+    return min(low, float(value)), min(max(high, float(value)), float(size))

@@ -14,8 +14,9 @@ from thalweg.krylov import eigenpairs, function_trace, trace
 from thalweg.krylov._operator import require_whole
 from thalweg.krylov._widened import held, widened
 from thalweg.landscape import Landscape
-from thalweg.measures._alignment import cosine, norm_of, share, surely_positive, trace_of, zhu
+from thalweg.measures._alignment import SAME, cosine, norm_of, share, surely_positive, trace_of, zhu
 from thalweg.measures._difficulty_results import Difficulty
+from thalweg.measures._gradient_noise import require_noisy, rounding_of_products
 from thalweg.measures._inner_products import InnerProducts, Ratio, inner_products, require_comparable
 from thalweg.operators import FunctionOperator, Operator, dense, ggn, gradient_covariance, hessian
 from thalweg.operators._composite import require_operator
@@ -77,7 +78,8 @@ def difficulty(
         progress: Whether to show a bar, or what to report every part to.
 
     Raises:
-        ArgumentError: If an argument has a wrong value, or the operators do not fit.
+        ArgumentError: If an argument has a wrong value, or the operators do not fit; without ``covariance`` also if the
+            landscape is in train mode or has fewer than two items.
         ObjectiveError: If the objective is a black box, and ``covariance`` is not given.
 
     Warns:
@@ -93,6 +95,8 @@ def difficulty(
     """
     require_landscape(landscape)
     _check_arguments(landscape, variant, denominator, k, operator, covariance)
+    if covariance is None:
+        require_noisy(landscape)
     started = time.perf_counter()
     source = torch.Generator().manual_seed(0) if generator is None else generator
     h = hessian(landscape, engine="double-backward") if operator is None else operator
@@ -128,7 +132,8 @@ def difficulty(
         "zhu": lambda cross, traces: zhu(size, cross, traces, 0, 1),
         "topk": lambda _, traces: share(traces, 0, inside),
     }[variant]
-    unaligned = unalignable(found, variant)
+    floor = rounding_of_products(s)
+    unaligned = unalignable(found, variant, floor)
     reason = unaligned or ("no curvature is positive, λ_max ≤ 0" if top.value <= 0 else None)
     index = None if reason else difficulty_index(found, top.value, kappa, replaced)
     if index is None:
@@ -148,7 +153,7 @@ def difficulty(
         hessian_trace=hessian_trace,
         as_stated=None if stated is None else stated.value,
         reason=reason,
-        cost=Cost(taken, seconds=time.perf_counter() - started),
+        cost=Cost(taken, gradients=int(floor > 0), seconds=time.perf_counter() - started),
         provenance=landscape.provenance("double-backward"),
     )
 
@@ -185,10 +190,10 @@ def difficulty_slack(index: Estimate, largest: float, residual: float) -> float:
     return abs(2 * index.value / largest) * residual
 
 
-def unalignable(found: InnerProducts, variant: str) -> str | None:
-    """Say why Σ and H have no alignment of this kind, or nothing."""
-    if not norm_of(found, 0).value > 0:
-        return "the gradients of all items are the same, Σ = 0"
+def unalignable(found: InnerProducts, variant: str, floor: float = 0.0) -> str | None:
+    """Say why Σ and H have no alignment of this kind, or nothing; Σ is zero where its trace is within the floor."""
+    if not norm_of(found, 0).value > 0 or (floor and trace_of(found, 0).value <= floor):
+        return SAME
     if not norm_of(found, 1).value > 0:
         return "the Hessian is zero"
     if variant == "zhu" and not surely_positive(trace_of(found, 1)):

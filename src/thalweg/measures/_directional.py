@@ -9,6 +9,7 @@ from thalweg.errors import ArgumentError
 from thalweg.estimate import Cost, Estimate
 from thalweg.landscape._require import require_vector
 from thalweg.operators import Operator
+from thalweg.operators._composite import require_operator
 
 
 def directional_sharpness(operator: Operator, direction: Float[Tensor, " p"]) -> Estimate:
@@ -34,6 +35,7 @@ def directional_sharpness(operator: Operator, direction: Float[Tensor, " p"]) ->
         >>> print(directional_sharpness(op, torch.tensor([3.0, 3.0])))
         3
     """
+    require_operator(operator)
     started, before = time.perf_counter(), operator.matvecs
     space = operator.space
     unit = require_vector(space, direction, "direction")

@@ -1,6 +1,8 @@
 """How many directions carry the curvature."""
 
+from thalweg.errors import ArgumentError
 from thalweg.estimate import Estimate
+from thalweg.krylov._operator import require_whole
 from thalweg.krylov._quadrature import spread_of
 from thalweg.krylov._results import Density
 
@@ -25,6 +27,9 @@ def effective_rank(density: Density, size: int) -> Estimate | None:
         The estimate, without a standard error for a single probe; ``None`` where tr H is not positive or
         tr H² vanishes.
 
+    Raises:
+        ArgumentError: If ``density`` is none, or ``size`` no whole number from 1.
+
     Example:
         >>> import torch
         >>> import thalweg as tw
@@ -33,6 +38,11 @@ def effective_rank(density: Density, size: int) -> Estimate | None:
         >>> print(effective_rank(tw.density(op, steps=4, distribution="rademacher"), 4))  # 64/22
         2.909
     """
+    if not isinstance(density, Density):
+        raise ArgumentError(f"density: expected what tw.density(operator) returns, got {type(density).__name__}.")
+    require_whole("size", size)
+    if size < 1:
+        raise ArgumentError(f"size: expected at least 1, got {size}.")
     first, second = (float((density.weights * density.nodes**k).sum(dim=1).mean()) for k in (1, 2))
     if first <= 0 or second <= 0:
         return None

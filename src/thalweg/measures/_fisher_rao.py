@@ -7,6 +7,8 @@ from functools import partial
 from thalweg.errors import ArgumentError
 from thalweg.estimate import Cost, Estimate
 from thalweg.landscape import Landscape
+from thalweg.measures._folding import folded_point
+from thalweg.measures._gradient_noise import require_separate
 from thalweg.operators import Operator, fisher
 from thalweg.operators._require import require_landscape
 
@@ -26,14 +28,22 @@ def fisher_rao_norm(landscape: Landscape, matrix: Matrix = _empirical) -> Estima
     By default F is the second moment of the gradients at the data's own targets, as in that paper's definition;
     ``matrix=tw.fisher`` takes the expectation over the model's own targets. They differ where the model does not fit.
 
-    Cost: one product.
+    Batch norm that :func:`thalweg.capacity` folds into a layer, x ↦ s(Wx + b) + t, is folded here too: θ holds
+    W' = sW and b' = sb + t in place of W, b and what batch norm learned, and the gradients are those by W' and b', so
+    that the network with its batch norm and the fused one have the same norm. A b' that no selected parameter moves,
+    with neither a bias nor an affine batch norm, is left out.
+
+    Valid for: landscapes in eval mode; in train mode items have no gradients of their own through batch norm.
+
+    Cost: one product; with batch norm a pass of one item.
 
     Args:
-        landscape: θ are its selected parameters.
+        landscape: In eval mode; θ are its selected parameters.
         matrix: Makes F on a landscape.
 
     Raises:
-        ArgumentError: If an argument has a wrong value.
+        ArgumentError: If an argument has a wrong value, the landscape is in train mode, or a folded batch norm shares
+            its parameters with another one.
         ObjectiveError: If the objective has no terms, or no likelihood, that F needs.
         NonFiniteError: If the product is not finite.
 
@@ -51,7 +61,8 @@ def fisher_rao_norm(landscape: Landscape, matrix: Matrix = _empirical) -> Estima
         raise ArgumentError(
             f"matrix: expected a function of a landscape, such as tw.fisher, got {type(matrix).__name__}."
         )
-    started, theta = time.perf_counter(), landscape.theta
+    require_separate(landscape)
+    started, theta = time.perf_counter(), folded_point(landscape)
     operator = matrix(landscape)
     value = landscape.space.dot(theta, operator @ theta)
     cost = Cost(matvecs=1, seconds=time.perf_counter() - started)

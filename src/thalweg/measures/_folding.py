@@ -1,5 +1,6 @@
 """Which batch norms act on what one layer has just made, so that both are one affine map."""
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -8,8 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.utils import parametrize
 from torch.overrides import TorchFunctionMode
 
+from thalweg.errors import ArgumentError
 from thalweg.landscape import Landscape
 from thalweg.landscape._batches import Batch, taken
 
@@ -52,6 +55,69 @@ def folding(landscape: Landscape) -> Folding:
     return Folding(found, tuple(name for name in norms if name not in found.values()))
 
 
+def unused_layers(landscape: Landscape) -> set[str]:
+    """Return the names of layers whose weights no item's pass makes use of; use inside the landscape's ``reading()``.
+
+    The first item decides for most networks; where it leaves layers out, as one expert of several, all items are seen.
+    """
+    model = landscape.model
+    waiting = {name: _made_from(module) for name, module in model.named_modules() if isinstance(module, AFFINE)}
+    for batch in itertools.chain([first_item(landscape)], (batch for _, batch in landscape.batches())):
+        flow = _Flow()
+        with torch.no_grad(), flow:
+            landscape.objective.outputs(model, batch)
+        waiting = {name: made for name, made in waiting.items() if not made & flow.seen}
+        if not waiting:
+            break
+    return set(waiting)
+
+
+def _made_from(module: nn.Module) -> set[int]:
+    """Identities of the parameters that the weight of a layer is, or is made of."""
+    if parametrize.is_parametrized(module, "weight"):
+        return {id(parameter) for parameter in module.get_submodule("parametrizations.weight").parameters()}
+    return {id(module.weight)}
+
+
+def folded_point(landscape: Landscape) -> Tensor:
+    r"""Return u with ⟨u, ∇_θ⟩ = ⟨θ', ∇_θ'⟩, θ' being the parameters with batch norm folded into layers.
+
+    Of W' = sW and b' = sb + t, ⟨W', ∇_W'⟩ = ⟨W, ∇_W⟩, and ∇_b' is the gradient by batch norm's own bias, or 1/s of that
+    by b.
+
+    Raises:
+        ArgumentError: If a parameter of a folded batch norm is one of another module, too.
+    """
+    model, point = landscape.model, landscape.theta
+    with landscape.reading(), torch.no_grad():
+        found = folding(landscape)
+        names = {id(parameter): name for name, parameter in model.named_parameters()}
+        every = Counter(id(parameter) for _, parameter in model.named_parameters(remove_duplicate=False))
+        parts = dict(zip(landscape.layout.names, landscape.layout.views(point), strict=True))
+        for layer, norm in found.norms.items():
+            module: Any = model.get_submodule(layer)
+            batch_norm: Any = model.get_submodule(norm)
+            scale, shift = scale_and_shift(batch_norm)
+            bias = module.bias
+            whole = shift if bias is None else scale * bias.detach().double() + shift
+            moved = [
+                (parameter, value)
+                for parameter, value in ((batch_norm.bias, whole), (bias, torch.where(scale == 0, 0.0, whole / scale)))
+                if parameter is not None and names.get(id(parameter)) in parts
+            ]
+            if any(every[id(p)] > 1 for p in (batch_norm.weight, batch_norm.bias) if p is not None):
+                raise ArgumentError(
+                    f"landscape: expected a batch norm with parameters of its own to be folded, and {norm} shares them."
+                )
+            for own in (batch_norm.weight, batch_norm.bias, bias):
+                if names.get(id(own)) in parts:
+                    parts[names[id(own)]].zero_()
+            if moved:
+                parameter, value = moved[0]
+                parts[names[id(parameter)]].copy_(value)
+    return point
+
+
 def scale_and_shift(norm: _BatchNorm) -> tuple[Tensor, Tensor]:
     """Return s and t of the map x ↦ s x + t that a batch norm is in eval mode, in double precision."""
     return affine_of(norm.running_mean, norm.running_var, norm.weight, norm.bias, norm.eps)
@@ -91,6 +157,7 @@ class _Flow(TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
         self._made: dict[int, tuple[Tensor, int]] = {}  # with the tensors, so that their identities stay theirs
+        self.seen: set[int] = set()  # what any operation has taken, by identity
         self._uses: Counter[int] = Counter()
         self._calls: Counter[int] = Counter()
         self._normed: dict[int, list[Tensor]] = {}
@@ -103,6 +170,8 @@ class _Flow(TorchFunctionMode):
         if name not in QUERIES:
             self._uses.update(id(tensor) for tensor in tensors_in((*args, *options.values())))
         out = func(*args, **options)
+        if name not in QUERIES or isinstance(out, Tensor):
+            self.seen.update(id(tensor) for tensor in tensors_in((*args, *options.values())))
         if name in AFFINE_CALLS:
             weight = args[1] if len(args) > 1 else options["weight"]
             self._calls[id(weight)] += 1

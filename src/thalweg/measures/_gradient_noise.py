@@ -17,10 +17,12 @@ from thalweg.landscape import Landscape
 from thalweg.measures._inner_products import InnerProducts, inner_products, require_comparable
 from thalweg.measures._item_gradients import Distances, Way, distances
 from thalweg.measures._noise_results import GradientNoise
-from thalweg.operators import Operator, gradient_covariance
+from thalweg.operators import Curvature, Operator, gradient_covariance
 from thalweg.operators._covariance import require_items
 from thalweg.operators._require import require_landscape
 from thalweg.progress import Progress, track
+
+_ROUNDINGS = 100
 
 
 def gradient_noise(
@@ -58,7 +60,9 @@ def gradient_noise(
 
     Valid for: gradients that differ. Where all are the same to s digits, the square of their differences has 2s digits
     less than the landscape's type; groups that are seen to lose them are given up for items one by one, from each of
-    which the mean is subtracted before anything is squared, and which lose s.
+    which the mean is subtracted before anything is squared, and which lose s. What differs within a hundred roundings
+    is the same, with tr Σ = 0. Products with Σ see no tr Σ below a hundred roundings of ‖ḡ‖²: there ``top`` and what
+    needs a curvature are ``None``.
 
     Cost: two gradients, the second of single items (1 to 3 times the first), or N backward passes where items cannot go
     together or batches are of up to four; with ``curvature`` as many products with it and with Σ as ``products``, and
@@ -94,6 +98,8 @@ def gradient_noise(
     require_whole("top", top)
     if top < 0:
         raise ArgumentError(f"top: expected at least 0, got {top}.")
+    if top > landscape.size:
+        raise ArgumentError(f"top: expected at most the {landscape.size} parameters, got {top}.")
     started, space = time.perf_counter(), held(landscape.space)
     covariance = gradient_covariance(landscape)
     if curvature is not None:
@@ -103,23 +109,25 @@ def gradient_noise(
         # Squares of half precision would be of no use.
         mean = landscape.gradient().to(space.dtype)
         found = distances(landscape, mean, memory, bar, way)
-        pairs = eigenpairs(covariance, top, generator=source, progress=bar) if top else None
+        signal = space.norm(mean) ** 2
+        # Products with a Σ that is zero to their rounding show nothing else.
+        known = float(found.squares.mean()) > rounding_of(landscape, signal)
+        pairs = eigenpairs(covariance, top, generator=source, progress=bar) if top and known else None
         inner = None
-        if curvature is not None:
+        if curvature is not None and known:
             inner = inner_products([covariance, curvature], _vectors(pairs), products, source, bar)
-    signal = space.norm(mean) ** 2
-    along = None if curvature is None else space.dot(mean, widened(curvature) @ mean)
+    along = None if curvature is None or inner is None else space.dot(mean, widened(curvature) @ mean)
     traced = None if inner is None else inner.estimate(lambda cross, _: float(cross[0, 1]))
     made = 0 if inner is None else 2 * inner.made + 1
     cost = Cost(
         made + (0 if pairs is None else pairs.matvecs),
-        gradients=2 + int(made + top > 0),
+        gradients=2 + int(inner is not None or pairs is not None),
         seconds=time.perf_counter() - started,
     )
     weighted = None if inner is None or along is None or along <= 0 else _scaled(inner, along)
-    engine = covariance.provenance.engine if made or top else None
+    engine = covariance.provenance.engine if inner is not None or pairs is not None else None
     return replace(
-        scales(found, signal, landscape.count),
+        scales(found, signal, landscape.count, landscape.precision),
         curvature_trace=traced,
         curvature_scale=weighted,
         top=pairs,
@@ -137,15 +145,24 @@ def require_noisy(landscape: Landscape) -> None:
     """
     require_landscape(landscape)
     require_items(landscape, "gradient noise")
+    require_separate(landscape)
+    if landscape.count < 2:
+        raise ArgumentError(
+            f"landscape: expected at least 2 data items, since one has no noise, got {landscape.count}."
+        )
+
+
+def require_separate(landscape: Landscape) -> None:
+    """Refuse a landscape whose items have no gradients of their own.
+
+    Raises:
+        ArgumentError: If it is in train mode.
+    """
     if landscape.mode == "train":
         raise ArgumentError(
             "landscape: expected one with mode='eval', got mode='train', where the batch is the unit: through batch "
             "norm an item's loss depends on the other items, and it has no gradient of its own. Build the landscape "
             "with mode='eval', which uses the running statistics."
-        )
-    if landscape.count < 2:
-        raise ArgumentError(
-            f"landscape: expected at least 2 data items, since one has no noise, got {landscape.count}."
         )
 
 
@@ -157,8 +174,30 @@ def _scaled(inner: InnerProducts, along: float) -> Estimate | None:
     return inner.estimate(lambda cross, _: float(cross[0, 1]) / along)
 
 
-def scales(found: Distances, signal: float, count: int) -> GradientNoise:
-    """Tr Σ and the scales, with errors of first order from the influence of every item on tr Σ and on ‖ḡ‖²."""
+def rounding_of(landscape: Landscape, signal: float) -> float:
+    """Return the tr Σ up to which products with Σ are rounding: the mean is subtracted from what it cancels."""
+    return _ROUNDINGS * landscape.precision * signal
+
+
+def rounding_of_products(operator: Operator) -> float:
+    """The same for a matrix, 0 for one that is no gradient covariance."""
+    if not isinstance(operator, Curvature) or operator.kind != "gradient covariance":
+        return 0.0
+    landscape = operator.landscape
+    return rounding_of(landscape, landscape.space.norm(landscape.gradient()) ** 2)
+
+
+def scales(found: Distances, signal: float, count: int, eps: float = 0.0) -> GradientNoise:
+    """Tr Σ and the scales, with errors of first order from the influence of every item on tr Σ and on ‖ḡ‖².
+
+    Args:
+        found: Of the items' gradients from the mean.
+        signal: ‖ḡ‖².
+        count: N.
+        eps: Unit roundoff of the gradients; distances within a hundred of these are zero.
+    """
+    if float(found.squares.mean()) <= (_ROUNDINGS * eps) ** 2 * signal:
+        found = replace(found, squares=torch.zeros_like(found.squares), along=torch.zeros_like(found.along))
     trace = float(found.squares.mean())
     # Removing what an item adds: d_i − tr Σ of the trace, 2 (g_i − ḡ)ᵀḡ of the signal.
     on_trace, on_signal = found.squares - trace, 2 * found.along

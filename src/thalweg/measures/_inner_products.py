@@ -31,6 +31,7 @@ class InnerProducts:
         drawn_products: zᵀA_iA_jz of each probe, shape (n, m, m); n = 0 where nothing is left for probes.
         drawn_traces: zᵀA_iz of each probe, shape (n, m).
         made: Products with each matrix.
+        eps: Unit roundoff of the vectors.
     """
 
     products: Tensor
@@ -38,6 +39,7 @@ class InnerProducts:
     drawn_products: Tensor
     drawn_traces: Tensor
     made: int
+    eps: float = 0.0
 
     def estimate(self, function: Ratio) -> Estimate | None:
         """Return a function of tr A_iA_j, (m, m), and tr A_i, (m,), with its error by the jackknife over probes.
@@ -60,6 +62,9 @@ class InnerProducts:
         if len(known) < count:
             return Estimate(value)
         error = math.sqrt((count - 1) * float(known.var(correction=0)))
+        if error <= self.eps**0.75 * abs(value):
+            # Probes that agree to rounding are exact.
+            return Estimate(value, standard_error=0.0)
         return Estimate(value, error, count - 1)
 
 
@@ -115,6 +120,7 @@ def inner_products(
         torch.cat([p for p, _ in outside]),
         torch.cat([t for _, t in outside]),
         products,
+        float(torch.finfo(space.dtype).eps),
     )
 
 

@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from thalweg.landscape import Landscape
 from thalweg.measures._crossing import bracket, crossing, interval_of
 from thalweg.measures._dimension_results import IntrinsicDimension
 from thalweg.measures._projection import Projection, ProjectionName, random_projection, require_dimension
+from thalweg.measures._require import require_real
 from thalweg.measures._subspace import Subspace
 from thalweg.operators._require import require_landscape
 from thalweg.progress import Progress, track
@@ -136,7 +137,7 @@ def intrinsic_dimension(
     share_of_data = 1.0 if batch_size is None else batch_size / landscape.count
     return IntrinsicDimension(
         value=value,
-        interval=interval_of(crossings, value),
+        interval=interval_of(crossings, value, landscape.size),
         crossings=crossings,
         bracket=bracket(curve, means, target),
         dimensions=tuple(tried),
@@ -272,7 +273,7 @@ def _require_projection(projection: Projection, size: int, dimension: int) -> No
 
 def _check(
     landscape: Landscape,
-    dimensions: Sequence[int] | None,
+    dimensions: Any,
     share: float,
     baseline: float | None,
     seeds: int,
@@ -280,6 +281,9 @@ def _check(
     schedule: str,
     resolution: float,
 ) -> None:
+    if dimensions is not None and (isinstance(dimensions, str) or not isinstance(dimensions, Sequence)):
+        given = "a tensor, which its .tolist() makes one" if isinstance(dimensions, Tensor) else repr(dimensions)
+        raise ArgumentError(f"dimensions: expected a sequence of whole numbers, got {given}.")
     if dimensions is not None and len(dimensions) == 0:
         raise ArgumentError("dimensions: expected at least one, got none.")
     for dimension in dimensions or ():
@@ -288,11 +292,13 @@ def _check(
         require_whole(name, count)
         if count < 1:
             raise ArgumentError(f"{name}: expected at least 1, got {count}.")
-    if not 0 < share <= 1:
+    if not 0 < require_real("share", share, "a number in (0, 1]") <= 1:
         raise ArgumentError(f"share: expected a number in (0, 1], got {share}.")
-    if baseline is not None and not (math.isfinite(baseline) and baseline > 0):
-        raise ArgumentError(f"baseline: expected a positive finite performance, got {baseline}.")
+    if baseline is not None:
+        wanted = "a positive finite performance"
+        if not 0 < require_real("baseline", baseline, wanted) < math.inf:
+            raise ArgumentError(f"baseline: expected {wanted}, got {baseline}.")
     if schedule not in ("cosine", "constant"):
         raise ArgumentError(f"schedule: expected 'cosine' or 'constant', got {schedule!r}.")
-    if not 0 < resolution < 1:
+    if not 0 < require_real("resolution", resolution, "a number strictly between 0 and 1") < 1:
         raise ArgumentError(f"resolution: expected a number strictly between 0 and 1, got {resolution}.")

@@ -10,7 +10,8 @@ from thalweg.errors import ArgumentError
 from thalweg.estimate import Cost
 from thalweg.landscape import Landscape
 from thalweg.landscape._require import require_columns
-from thalweg.measures._ascent import Box, highest, require_climb, require_radius
+from thalweg.measures._ascent import Box, highest, require_climb
+from thalweg.measures._require import require_radius
 from thalweg.measures._sharpness_results import KeskarSharpness
 from thalweg.operators._require import require_landscape
 from thalweg.vectors import VectorSpace

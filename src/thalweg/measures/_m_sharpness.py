@@ -11,8 +11,9 @@ from thalweg.errors import ArgumentError
 from thalweg.estimate import Cost, Estimate
 from thalweg.krylov._operator import require_whole
 from thalweg.landscape import Landscape
-from thalweg.measures._ascent import require_climb, require_nothing, require_radius
+from thalweg.measures._ascent import require_climb, require_nothing
 from thalweg.measures._dealt import hands, weightless
+from thalweg.measures._require import require_radius
 from thalweg.measures._sharpness import sharpness
 from thalweg.measures._sharpness_results import GroupSharpness
 from thalweg.operators._require import require_landscape

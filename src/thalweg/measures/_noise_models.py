@@ -5,10 +5,10 @@ import time
 import torch
 from torch import Tensor
 
-from thalweg.estimate import Cost
+from thalweg.estimate import Cost, Estimate
 from thalweg.landscape import Landscape
-from thalweg.measures._alignment import cosine, multiple, norm_of, residual_of
-from thalweg.measures._gradient_noise import require_noisy
+from thalweg.measures._alignment import cosine, multiple, norm_of, residual_of, trace_of
+from thalweg.measures._gradient_noise import require_noisy, rounding_of_products
 from thalweg.measures._inner_products import InnerProducts, inner_products, require_comparable
 from thalweg.measures._noise_results import NoiseModel, NoiseModels
 from thalweg.operators import FunctionOperator, Operator, ggn, gradient_covariance, hessian
@@ -44,7 +44,8 @@ def noise_models(
     of ηHC/(2B), for C that commutes with H. The cosine says whether the shape of a model is right; ``multiple`` beside
     ``predicted`` says whether its size is. All matrices see the same random vectors: see :func:`alignment` for errors.
 
-    Cost: ``products`` products with each of Σ, H, G and H C H, the last two with H and one with C; a pass of losses.
+    Cost: ``products`` products with each of Σ, H, G and H C H, the last two with H and one with C; a
+    gradient and a pass of losses.
 
     Args:
         landscape: In eval mode, with at least two items that its objective lets be seen.
@@ -87,12 +88,18 @@ def noise_models(
         found = inner_products(operators, None, products, generator, bar)
     fisher = _multiple_of_fisher(landscape)
     names = {"H": fisher, "H C H": None if displacements is None else 1.0, "G": fisher}
-    models = tuple(_model(found, place, name, names[name]) for place, name in enumerate(names, start=1))
-    cost = Cost(matvecs=5 * found.made, losses=1, seconds=time.perf_counter() - started)
-    return NoiseModels(models, norm_of(found, 0), cost, covariance.provenance)
+    zero = trace_of(found, 0).value <= rounding_of_products(covariance)
+    models = tuple(_model(found, place, name, names[name], zero=zero) for place, name in enumerate(names, start=1))
+    cost = Cost(matvecs=5 * found.made, gradients=1, losses=1, seconds=time.perf_counter() - started)
+    return NoiseModels(
+        models, Estimate(0.0, standard_error=0.0) if zero else norm_of(found, 0), cost, covariance.provenance
+    )
 
 
-def _model(found: InnerProducts, place: int, name: str, predicted: float | None) -> NoiseModel:
+def _model(found: InnerProducts, place: int, name: str, predicted: float | None, *, zero: bool) -> NoiseModel:
+    if zero:
+        # Of a Σ that is rounding all ratios are.
+        return NoiseModel(name, None, None, None, predicted, None)
     return NoiseModel(
         name,
         cosine=found.estimate(lambda cross, _: cosine(cross, 0, place)),

@@ -19,9 +19,9 @@ class GradientNoise(Record):
         scale: B_simple = tr Σ/‖ḡ‖², of these data; ``None`` where ḡ = 0.
         population_scale: The same for the data that these are a sample of, with ‖ḡ‖² and tr Σ free of bias; ``None``
             where the noise hides the gradient.
-        curvature_trace: tr HΣ; ``None`` without a curvature.
-        curvature_scale: B_noise = tr HΣ/(ḡᵀHḡ); ``None`` without a curvature, and where ḡᵀHḡ is not positive.
-        top: Leading eigenpairs of Σ; ``None`` if none were asked for.
+        curvature_trace: tr HΣ; ``None`` without a curvature, and where Σ is zero to the rounding of products.
+        curvature_scale: B_noise = tr HΣ/(ḡᵀHḡ); ``None`` where that is, and where ḡᵀHḡ is not positive.
+        top: Leading eigenpairs of Σ; ``None`` if none were asked for, or Σ is zero to the rounding of products.
         samples: N.
         way: How the items' gradients were computed.
         cost: What it took.
@@ -68,6 +68,8 @@ class Alignment(Record):
         values: Eigenvalues of B that belong to them, shape (k,); ``None`` if they were not given.
         top_share: Σ_k v_kᵀAv_k/tr A; ``None`` if no directions were given, or tr A is not surely positive.
         top_null: k/P, what the share is of A = I, or on average for a random subspace.
+        reason: Why there are no ratios: a gradient covariance is zero to rounding. ``None`` where it is not; traces and
+            norms are as they were computed in either case.
         cost: What it took, products with both matrices.
         provenance: How products with A are computed.
     """
@@ -87,13 +89,15 @@ class Alignment(Record):
     top_null: float | None
     cost: Cost
     provenance: Provenance | None = None
+    reason: str | None = None
 
     def ratios(self) -> Tensor | None:
         """Return v_kᵀAv_k/λ_k, shape (k,), infinite where λ_k = 0; ``None`` where either is not known."""
         return None if self.quotients is None or self.values is None else self.quotients / self.values
 
     def __str__(self) -> str:
-        cosine = "undefined: a matrix is zero" if self.cosine is None else str(self.cosine)
+        undefined = f"undefined: {self.reason or 'a matrix is zero'}"
+        cosine = undefined if self.cosine is None else str(self.cosine)
         share = "" if self.top_share is None or self.quotients is None else _share(self.top_share, len(self.quotients))
         return f"cosine {cosine}{share}"
 
@@ -131,7 +135,7 @@ class NoiseModels(Record):
 
     Attributes:
         models: One each.
-        norm: ‖Σ‖_F.
+        norm: ‖Σ‖_F; 0 where tr Σ is within a hundred roundings of ‖ḡ‖², and no model has a number.
         cost: What it took, products with all matrices.
         provenance: How products with Σ are computed.
     """

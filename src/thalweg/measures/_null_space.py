@@ -14,6 +14,7 @@ from thalweg.krylov._quadrature import spread_of
 from thalweg.krylov._spectral_measure import between
 from thalweg.landscape import Landscape
 from thalweg.measures._dimension_results import NullSpace
+from thalweg.measures._require import require_real
 from thalweg.measures._spectrum import Spectrum
 from thalweg.operators import residual
 from thalweg.operators._require import require_landscape
@@ -154,7 +155,9 @@ def _whole(name: str, count: int | None) -> int:
 def _check(landscape: Landscape | None, threshold: float | None, tolerance: float) -> None:
     if landscape is not None:
         require_landscape(landscape)
-    if threshold is not None and not 0 <= threshold < float("inf"):
+    if threshold is not None and not 0 <= require_real("threshold", threshold, "a finite number of at least 0") < float(
+        "inf"
+    ):
         raise ArgumentError(f"threshold: expected a finite number of at least 0, got {threshold}.")
-    if not 0 < tolerance < 1:
+    if not 0 < require_real("tolerance", tolerance, "a number strictly between 0 and 1") < 1:
         raise ArgumentError(f"tolerance: expected a number strictly between 0 and 1, got {tolerance}.")

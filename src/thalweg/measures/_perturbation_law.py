@@ -16,7 +16,7 @@ from thalweg.krylov._operator import require_symmetric
 from thalweg.krylov._results import Eigenpairs
 from thalweg.landscape import Landscape
 from thalweg.landscape._require import require_columns
-from thalweg.measures._ascent import require_radius
+from thalweg.measures._require import require_radius, require_real
 from thalweg.measures._sharpness_results import PerturbationLaw
 from thalweg.operators import Operator, hessian
 from thalweg.operators._require import require_landscape
@@ -79,7 +79,7 @@ def perturbation_law(
     require_landscape(landscape)
     sizes = _distances(epsilons)
     tolerance = require_radius("tolerance", tolerance)
-    if largest is not None and (isinstance(largest, bool) or not math.isfinite(largest)):
+    if largest is not None and not math.isfinite(require_real("largest", largest, "a finite number")):
         raise ArgumentError(f"largest: expected a finite number, got {largest}.")
     matrix = hessian(landscape) if operator is None else operator
     require_symmetric(matrix)
@@ -126,7 +126,10 @@ def perturbation_law(
 
 
 def _distances(epsilons: Sequence[float] | Tensor) -> Float[Tensor, " e"]:
-    sizes = torch.as_tensor(epsilons, dtype=torch.float64).detach().cpu()
+    try:
+        sizes = torch.as_tensor(epsilons, dtype=torch.float64).detach().cpu()
+    except (TypeError, ValueError, RuntimeError):
+        raise ArgumentError(f"epsilons: expected positive finite numbers in a row, got {epsilons!r}.") from None
     if sizes.ndim != 1 or not bool((sizes.isfinite() & (sizes > 0)).all()):
         raise ArgumentError(f"epsilons: expected positive finite numbers in a row, got {epsilons}.")
     different: Tensor = torch.unique(sizes)

@@ -10,8 +10,11 @@ from thalweg.errors import ArgumentError
 from thalweg.estimate import Cost
 from thalweg.landscape import Landscape
 from thalweg.landscape._require import require_vector
+from thalweg.measures._require import require_real
 from thalweg.measures._results import StepPrediction
 from thalweg.operators import Operator, hessian
+from thalweg.operators._composite import require_operator
+from thalweg.operators._require import require_landscape
 
 
 def predicted_decrease(
@@ -51,10 +54,13 @@ def predicted_decrease(
         >>> print(predicted_decrease(landscape, 0.5))
         ΔL = -0.375 for η = 0.5 (quadratic model -0.375)
     """
+    require_landscape(landscape)
+    eta = require_real("eta", eta, "a positive finite number")
     if not (math.isfinite(eta) and eta > 0):
         raise ArgumentError(f"eta: expected a positive finite number, got {eta}. For the step +ηv pass −v.")
     space = landscape.space
     matrix = hessian(landscape) if operator is None else operator
+    require_operator(matrix)
     if matrix.shape[0] != space.size:
         raise ArgumentError(f"operator: expected shape ({space.size}, {space.size}), got {matrix.shape}.")
     started, before = time.perf_counter(), matrix.matvecs
@@ -65,7 +71,7 @@ def predicted_decrease(
     curvature = space.dot(v, matrix @ v)
     actual = landscape.loss(landscape.theta - eta * v) - base
     return StepPrediction(
-        eta=float(eta),
+        eta=eta,
         linear=-eta * slope,
         quadratic=-eta * slope + 0.5 * eta**2 * curvature,
         actual=actual,

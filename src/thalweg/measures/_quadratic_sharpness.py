@@ -15,7 +15,8 @@ from thalweg.krylov._eigenpairs import eigenpairs
 from thalweg.krylov._lanczos import Lanczos
 from thalweg.krylov._operator import require_symmetric, require_whole
 from thalweg.landscape import Landscape
-from thalweg.measures._ascent import Ball, require_radius
+from thalweg.measures._ascent import Ball
+from thalweg.measures._require import require_radius, require_real
 from thalweg.measures._sharpness_results import QuadraticSharpness
 from thalweg.measures._trust_region import maximiser
 from thalweg.operators import Operator, hessian
@@ -86,6 +87,7 @@ def quadratic_sharpness(
     """
     require_landscape(landscape)
     rho = require_radius("rho", rho)
+    tol = require_real("tol", tol, "a positive number")
     if not tol > 0:
         raise ArgumentError(f"tol: expected a positive number, got {tol}.")
     require_whole("max_matvecs", _PRODUCTS if max_matvecs is None else max_matvecs)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from thalweg.estimate import Estimate
-from thalweg.measures._alignment import cosine, surely_positive, trace_of
+from thalweg.measures._alignment import SAME, cosine, surely_positive, trace_of
 from thalweg.measures._anisotropy import anisotropy
 from thalweg.measures._difficulty import difficulty_index, difficulty_slack, unalignable
 from thalweg.measures._measure_results import Quantity
@@ -117,10 +117,16 @@ def one_step_sharpness(shared: Shared) -> Rows:
 
 def noise(shared: Shared) -> Rows:
     """Tr Σ and the scales of one pass over single items, and the largest eigenvalue of Σ."""
-    found, pairs = shared.items, shared.noise
-    return [
+    found = shared.items
+    rows = [
         of_data("trace of Σ", found.trace),
         of_data("gradient noise scale", found.scale, "undefined at a critical point"),
+    ]
+    if found.trace.value <= shared.floor:
+        return [*rows, Quantity("largest eigenvalue of Σ", None, None, None, None, "bounds", SAME)]
+    pairs = shared.noise
+    return [
+        *rows,
         bounded(
             "largest eigenvalue of Σ",
             float(pairs.values[0]),
@@ -134,9 +140,9 @@ def noise_alignment(shared: Shared) -> Rows:
     """How Σ lies to H."""
     found = shared.alignment
     return [
-        estimated("cosine of Σ and H", found.cosine, "a matrix is zero"),
-        estimated("Zhu's ratio", found.zhu, "a trace may be zero"),
-        estimated("share of Σ in the leading eigenvectors", found.top_share, "Σ may be zero"),
+        estimated("cosine of Σ and H", found.cosine, found.reason or "a matrix is zero"),
+        estimated("Zhu's ratio", found.zhu, found.reason or "a trace may be zero"),
+        estimated("share of Σ in the leading eigenvectors", found.top_share, found.reason or "Σ may be zero"),
     ]
 
 
@@ -144,7 +150,7 @@ def difficulty(shared: Shared) -> Rows:
     """D(θ) from λ_max and the inner products of the alignment; an error of λ_max widens the interval."""
     found, pairs = shared.inner, shared.spectrum.top
     largest = float(pairs.values[0])
-    reason = unalignable(found, "cosine")
+    reason = unalignable(found, "cosine", shared.floor)
     if reason is None and largest <= 0:
         reason = "no positive eigenvalue"
     if reason is None and not surely_positive(trace_of(found, 1)):
@@ -167,6 +173,6 @@ QUANTITIES: dict[str, Measured] = {
     "anisotropy": Measured(gradient_share, ("slope", "spectrum")),
     "sharpness": Measured(one_step_sharpness, ("slope", "loss")),
     "noise": Measured(noise, ("slope", "items", "noise")),
-    "alignment": Measured(noise_alignment, ("spectrum", "inner", "quotients")),
-    "difficulty": Measured(difficulty, ("spectrum", "inner")),
+    "alignment": Measured(noise_alignment, ("slope", "spectrum", "inner", "quotients")),
+    "difficulty": Measured(difficulty, ("slope", "spectrum", "inner")),
 }

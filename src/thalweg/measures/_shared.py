@@ -15,8 +15,8 @@ from thalweg.estimate import Cost
 from thalweg.krylov import Checkpointed, Eigenpairs, eigenpairs
 from thalweg.krylov._widened import widened
 from thalweg.landscape import Landscape
-from thalweg.measures._alignment import aligned, directions
-from thalweg.measures._gradient_noise import require_noisy, scales
+from thalweg.measures._alignment import SAME, aligned, directions, trace_of
+from thalweg.measures._gradient_noise import require_noisy, rounding_of, scales
 from thalweg.measures._inner_products import InnerProducts, inner_products
 from thalweg.measures._item_gradients import distances
 from thalweg.measures._measure_settings import MeasureSettings
@@ -135,7 +135,12 @@ class Shared:
         gradient = self.slope[1]
         self.spend(gradients=1)
         found = distances(self.landscape, gradient, "auto", self._bar, "together")
-        return scales(found, self.landscape.space.norm(gradient) ** 2, self.landscape.count)
+        return scales(found, self.landscape.space.norm(gradient) ** 2, self.landscape.count, self.landscape.precision)
+
+    @cached_property
+    def floor(self) -> float:
+        """The tr Σ up to which products with Σ are rounding."""
+        return rounding_of(self.landscape, self.landscape.space.norm(self.slope[1]) ** 2)
 
     @cached_property
     def inner(self) -> InnerProducts:
@@ -152,8 +157,9 @@ class Shared:
         vectors, values = directions(covariance.space, self.spectrum.top)
         assert vectors is not None  # noqa: S101 - eigenpairs were given
         quotients = covariance.space.gram(vectors, covariance @ vectors).diagonal().double().cpu()
-        size = self.landscape.size
-        return aligned(self.inner, size, quotients, values, Cost(), self.covariance.provenance)
+        size, zero = self.landscape.size, trace_of(self.inner, 0).value <= self.floor
+        reason = SAME if zero else None
+        return aligned(self.inner, size, quotients, values, Cost(), self.covariance.provenance, reason)
 
     @cached_property
     def noise(self) -> Eigenpairs:

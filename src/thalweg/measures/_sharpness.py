@@ -13,8 +13,9 @@ from thalweg.estimate import Cost
 from thalweg.krylov._results import Eigenpairs
 from thalweg.landscape import Landscape
 from thalweg.landscape._require import require_columns
-from thalweg.measures._ascent import Ball, highest, require_climb, require_nothing, require_radius
+from thalweg.measures._ascent import Ball, highest, require_climb, require_nothing
 from thalweg.measures._quadratic_sharpness import quadratic_sharpness
+from thalweg.measures._require import require_radius
 from thalweg.measures._results import Sharpness
 from thalweg.operators._require import require_landscape
 

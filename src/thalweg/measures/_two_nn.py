@@ -13,6 +13,7 @@ from thalweg.errors import ArgumentError, DataError
 from thalweg.estimate import Cost
 from thalweg.measures._dimension_results import DataDimension
 from thalweg.measures._points import Points, Rows, require_memory
+from thalweg.measures._require import require_real
 
 # Distances that are held at once.
 _BLOCK = 1 << 22
@@ -59,7 +60,7 @@ def two_nn(points: Points, *, discard: float = 0.1, duplicates: Literal["refuse"
         True
     """
     started = time.perf_counter()
-    if not 0 <= discard < 1:
+    if not 0 <= require_real("discard", discard, "a number in [0, 1)") < 1:
         raise ArgumentError(f"discard: expected a number in [0, 1), got {discard}.")
     if duplicates not in ("refuse", "drop"):
         raise ArgumentError(f"duplicates: expected 'refuse' or 'drop', got {duplicates!r}.")

@@ -9,7 +9,7 @@ from torch.nn.utils import parametrize
 
 from thalweg.errors import ArgumentError, NonFiniteError
 from thalweg.landscape import Landscape
-from thalweg.measures._folding import AFFINE, folding, scale_and_shift
+from thalweg.measures._folding import AFFINE, folding, scale_and_shift, unused_layers
 
 
 @dataclass(frozen=True)
@@ -48,19 +48,19 @@ class Weights:
 
 
 def weights_of(landscape: Landscape) -> Weights:
-    """Return the weights at the landscape's point, whether selected or not.
+    """Return the weights of the layers in use at the landscape's point, whether selected or not.
 
     Raises:
-        ArgumentError: If the model has no linear layer and no convolution.
+        ArgumentError: If the model has no linear layer and no convolution, or uses none.
         NonFiniteError: If a weight is not finite.
     """
     model = landscape.model
     with landscape.reading(), torch.no_grad():
-        pairs = folding(landscape)
+        pairs, unused = folding(landscape), unused_layers(landscape)
         names = {id(parameter): name for name, parameter in model.named_parameters()}
         layers, inside = list[Weight](), set[str]()
         for name, module in model.named_modules():
-            if not isinstance(module, AFFINE):
+            if not isinstance(module, AFFINE) or name in unused:
                 continue
             owned = _owned(name, module, names)
             if owned & inside:
@@ -78,7 +78,7 @@ def weights_of(landscape: Landscape) -> Weights:
     if not layers:
         raise ArgumentError(
             "landscape: expected a model with weight matrices (linear layers or convolutions), and "
-            f"{type(model).__name__} has none."
+            f"{type(model).__name__} has none{' that it uses' if unused else ''}."
         )
     return Weights(tuple(layers), tuple(name for name in names.values() if name not in inside), pairs.unfolded)
 

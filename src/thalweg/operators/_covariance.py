@@ -32,7 +32,9 @@ def gradient_covariance(
     below N: see :func:`gradient_gram` for the other side of the same numbers.
 
     Valid for: gradients that differ. The mean is subtracted after the sum, so that where all gᵢ are the same to s
-    digits the result has 2s digits less than the type holds; measure with ``dtype=torch.float64`` there.
+    digits the result has 2s digits less than the type holds; measure with ``dtype=torch.float64`` there. Landscapes in
+    eval mode: in train mode items act on each other through batch norm, and g_i is the derivative of ℓ_i with what the
+    other items of its batch do to it, no gradient of one item. Build the landscape with ``mode="eval"``.
 
     Cost of a product: that of the GGN, and one gradient at the first.
 

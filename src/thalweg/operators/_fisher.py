@@ -47,6 +47,10 @@ def fisher(
     Where each data item has one term, and all weigh the same, the empirical one is Σ + ∇L∇Lᵀ
     (:func:`gradient_covariance`).
 
+    Valid for: landscapes in eval mode. In train mode items act on each other through batch norm, so that terms have no
+    gradients of their own, and the empirical one depends on how the data are cut into batches. Build the landscape with
+    ``mode="eval"``.
+
     Cost of a product: that of the GGN; "monte-carlo" makes one more pass without gradients when it is built.
 
     Args:
