@@ -120,7 +120,7 @@ class Estimate(Record):
 def format_with_error(value: float, error: float | None) -> str:
     """Write ``value ± error`` with two digits of the error, or four digits of the value alone."""
     if error is None or error == 0 or not math.isfinite(error) or not math.isfinite(value):
-        return f"{value:.4g}"
+        return f"{value + 0.0:.4g}"
     # The exponent is that of the rounded error: 0.0996 is written 0.10.
     decimals = 1 - int(f"{error:.1e}".partition("e")[2])
     if -3 <= decimals <= 6 and abs(value) < 1e6:
@@ -128,7 +128,7 @@ def format_with_error(value: float, error: float | None) -> str:
         # Adding zero takes the sign from a negative zero.
         return f"{round(value, decimals) + 0.0:.{shown}f} ± {round(error, decimals):.{shown}f}"
     digits = max(1, decimals + math.floor(math.log10(abs(value))) + 1) if value else 2
-    return f"{value:.{min(digits, 15)}g} ± {error:.2g}"
+    return f"{value + 0.0:.{min(digits, 15)}g} ± {error:.2g}"
 
 
 def versions() -> dict[str, str]:

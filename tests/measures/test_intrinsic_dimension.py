@@ -319,11 +319,13 @@ def test_crossings(dimensions, performances, expected, between):
 
 
 def test_intervals_of_crossings():
-    low, high = interval_of((10, 20, 40), 20)
+    low, high = interval_of((10, 20, 40), 20, 1000)
     # The logarithms are ln 20 and ± ln 2 from it; t₂ at 97.5 % is 4.303.
     half = 4.302652729749464 * math.log(2) / math.sqrt(3)
     assert (low, high) == pytest.approx((20 * math.exp(-half), 20 * math.exp(half)))
-    assert interval_of((10, 10), 12) == pytest.approx((10, 12))
-    assert interval_of((10, None), 12) is None
-    assert interval_of((10,), 10) is None
-    assert interval_of((10, 10), None) is None
+    assert interval_of((10, 10), 12, 1000) == pytest.approx((10, 12))
+    assert interval_of((10, None), 12, 1000) is None
+    assert interval_of((10,), 10, 1000) is None
+    assert interval_of((10, 10), None, 1000) is None
+    # No dimension is below 1, or above that of all parameters.
+    assert interval_of((2, 900), 40, 1000) == pytest.approx((1, 1000))

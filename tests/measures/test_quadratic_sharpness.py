@@ -279,7 +279,7 @@ def test_bad_input_is_named(arguments, message):
 
 def test_what_is_of_another_type_is_named():
     landscape = quadratic(BOWL, ZERO, [0.0, 0.0])
-    with unchecked(), pytest.raises(ArgumentError, match=r"rho: expected a positive finite number, got x"):
+    with unchecked(), pytest.raises(ArgumentError, match=r"rho: expected a positive finite number, got 'x'"):
         tw.quadratic_sharpness(landscape, "x")
     with unchecked(), pytest.raises(ArgumentError, match=r"operator: expected an operator, got str"):
         tw.quadratic_sharpness(landscape, 1.0, operator="H")
