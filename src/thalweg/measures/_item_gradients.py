@@ -27,8 +27,6 @@ Way = Literal["auto", "together", "one by one"]
 _MOST = 256
 # Items that both ways are tried on.
 _TRIED = 2
-# Vectorised derivatives have holes of many kinds; what went wrong for other reasons will do so again one by one.
-_UNABLE = (RuntimeError, NotImplementedError)
 
 
 @dataclass(frozen=True)
@@ -130,7 +128,8 @@ class _Walk:
         if self.way == "items together":
             try:
                 return self._together(piece)
-            except _UNABLE:
+            except RuntimeError:
+                # Vectorised derivatives have holes of many kinds; what went wrong for other reasons will do so again.
                 self.way = "item by item"
         return torch.cat([self._one_graph(item) for item in split(piece, 1)])
 
@@ -203,7 +202,7 @@ class _Walk:
             self._together(taken(batch, torch.arange(min(_TRIED, size))))
             started = time.perf_counter()
             quick = self._together(taken(batch, torch.arange(size)))
-        except _UNABLE:
+        except RuntimeError:
             return batch, []
         elapsed = (time.perf_counter() - started) / size
         if size <= _TRIED or not self._agree(quick[1 : _TRIED + 1], trusted):
