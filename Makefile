@@ -19,7 +19,7 @@ OLDEST_TORCH := 2.6.0
 # backpack declares torchvision, which it does not need for what is used here and which ties the
 # installation to one build of torch.
 PEERS := curvlinops-for-pytorch backpack-for-pytorch unfoldNd einconv einops linear_operator opt_einsum tqdm \
-	hessian-eigenthings PyHessian loss-landscapes
+	hessian-eigenthings PyHessian loss-landscapes landscaper topopy nglpy treelib coloraide drawsvg
 
 PIP := -m pip --disable-pip-version-check --no-input install -qq
 # One thread a worker: torch and NumPy would each start one a core, and keep it busy while it waits.

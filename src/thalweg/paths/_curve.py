@@ -1,0 +1,87 @@
+"""Curves through parameter space that are given by a few points."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from thalweg.errors import ArgumentError
+from thalweg.record import Record
+
+
+@dataclass(frozen=True)
+class Curve(Record):
+    r"""A Bezier curve or a polygonal chain from the first of its nodes to the last.
+
+    .. math::
+        \theta(t) = \sum_{i=0}^{k} \binom{k}{i} (1 - t)^{k - i} t^i\, p_i \quad\text{(bezier)}, \qquad
+        \theta(t) = (1 - s)\,p_i + s\,p_{i+1}, \; i = \lfloor kt \rfloor, \; s = kt - i \quad\text{(chain)}
+
+    A Bezier curve meets its first and last node alone, and leaves and reaches them in the direction of their
+    neighbours; a chain meets all of them (Garipov et al., 2018). With two nodes both are the straight line.
+
+    Attributes:
+        nodes: p, shape (k + 1, P): the two ends and the bends between them.
+        kind: "bezier" or "chain".
+        labels: Names of the two ends.
+    """
+
+    nodes: Tensor
+    kind: str = "bezier"
+    labels: tuple[str, str] = ("A", "B")
+
+    @property
+    def bends(self) -> int:
+        """Nodes between the ends."""
+        return self.nodes.shape[0] - 2
+
+    def weights(self, t: float) -> list[float]:
+        """Return the share of each node in θ(t); they add up to one, and are not negative.
+
+        Raises:
+            ArgumentError: If t lies outside of [0, 1], or these are no nodes of a curve.
+        """
+        self._require()
+        if not 0 <= t <= 1:
+            raise ArgumentError(f"t: expected a position from 0 to 1, got {t}.")
+        degree = self.nodes.shape[0] - 1
+        if self.kind == "bezier":
+            return [math.comb(degree, i) * (1 - t) ** (degree - i) * t**i for i in range(degree + 1)]
+        shares = [0.0] * (degree + 1)
+        first = min(int(t * degree), degree - 1)
+        shares[first + 1] = t * degree - first
+        shares[first] = 1 - shares[first + 1]
+        return shares
+
+    def point(self, t: float) -> Float[Tensor, " p"]:
+        """Return θ(t), shape (P,); the ends are met exactly.
+
+        Raises:
+            ArgumentError: If t lies outside of [0, 1].
+        """
+        return torch.tensor(self.weights(t), dtype=self.nodes.dtype, device=self.nodes.device) @ self.nodes
+
+    def velocity(self, t: float) -> Float[Tensor, " p"]:
+        """Return dθ/dt, shape (P,); at the bend of a chain, that of the segment which begins there.
+
+        Raises:
+            ArgumentError: If t lies outside of [0, 1].
+        """
+        self.weights(t)
+        degree = self.nodes.shape[0] - 1
+        steps = degree * (self.nodes[1:] - self.nodes[:-1])
+        if self.kind == "chain":
+            return steps[min(int(t * degree), degree - 1)]
+        shares = [math.comb(degree - 1, i) * (1 - t) ** (degree - 1 - i) * t**i for i in range(degree)]
+        return torch.tensor(shares, dtype=steps.dtype, device=steps.device) @ steps
+
+    def _require(self) -> None:
+        if self.nodes.ndim != 2 or self.nodes.shape[0] < 2:
+            raise ArgumentError(f"nodes: expected shape (k + 1, P) with k ≥ 1, got {tuple(self.nodes.shape)}.")
+        if self.kind not in ("bezier", "chain"):
+            raise ArgumentError(f"kind: expected 'bezier' or 'chain', got {self.kind!r}.")
+
+    def __str__(self) -> str:
+        return f"{self.kind} curve {self.labels[0]} → {self.labels[1]} with {self.bends} bends"
