@@ -120,6 +120,15 @@ def test_products_are_kept_and_taken_up_again(monkeypatch, capsys, target, tmp_p
     assert alone.columns() == first.columns()
 
 
+@pytest.mark.parametrize("suffix", ["png", "html"])
+def test_the_table_is_drawn(monkeypatch, capsys, target, tmp_path, suffix):
+    path = tmp_path / f"picture.{suffix}"
+    code, _, said = call(monkeypatch, capsys, "measure", f"{target}:g1", "--which", "loss", "--figure", str(path))
+    assert code == 0
+    assert f"figure written to {path}" in said
+    assert path.stat().st_size > 5_000
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
