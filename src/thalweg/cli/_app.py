@@ -7,16 +7,21 @@ from typing import Annotated
 import typer
 
 from thalweg._version import __version__
+from thalweg.cli._measure import announce, measure_quantities
+from thalweg.cli._picture import Figure, require_figure
 from thalweg.cli._spectrum import run_spectrum
 from thalweg.cli._summary import print_summary
 from thalweg.cli._target import guarded, load_target
 from thalweg.cli._terminal import Checkpoint, Device, Json, Seed, Target, Top, checked_device, notes, say
 from thalweg.errors import ArgumentError, ThalwegError
 from thalweg.estimate import versions
+from thalweg.measures import MeasureSettings
+from thalweg.measures._measure import chosen
+from thalweg.measures._quantities import QUANTITIES
 from thalweg.report import write_report
 from thalweg.report._store import to_json
 from thalweg.report._write import require_replaceable
-from thalweg.study import DemoSettings, Findings, SurveySettings, demo, survey
+from thalweg.study import DemoSettings, Findings, SurveySettings, demo, survey, survey_cost
 
 app = typer.Typer(
     name="thalweg",
@@ -97,24 +102,51 @@ def run_demo(
 @app.command("measure")
 def run_measure(
     target: Target,
-    out: Out = Path("thalweg-report"),
+    which: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Print these quantities, separated by commas, and write no report: {', '.join(QUANTITIES)}; or all."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the report, written only when all of it is ready.  [default: thalweg-report]"),
+    ] = None,
+    figure: Figure = None,
     seed: Seed = 0,
     device: Device = None,
     top: Top = 20,
-    probes: Probes = 4,
+    probes: Annotated[
+        int | None,
+        typer.Option(min=2, help="Random probes between the spectrum's ends: 4 by default, 8 with --which."),
+    ] = None,
     checkpoint: Checkpoint = None,
     as_json: Json = False,
 ) -> None:
-    """Measure a landscape of your own and write a report."""
-    require_replaceable(out.absolute())
+    """Measure a landscape of your own and write a report, or print some quantities.
+
+    What it will take is said before it starts.
+    """
+    names = _asked(which, out, figure)
+    folder = Path("thalweg-report") if out is None else out
+    if names is None:
+        require_replaceable(folder.absolute())
     place = checked_device(device)
     with notes():
         landscape = load_target(target, place)
-    settings = SurveySettings(top=min(top, landscape.size), probes=probes, seed=seed)
     if top > landscape.size and top != 20:
         raise ArgumentError(f"top: expected at most the number of parameters {landscape.size}, got {top}.")
-    name = target.rpartition(":")[2]
+    top, name = min(top, landscape.size), target.rpartition(":")[2]
+    if names is not None:
+        chosen_settings = MeasureSettings(top=top, probes=8 if probes is None else probes, seed=seed)
+        with notes():
+            measure_quantities(
+                landscape, names, target, chosen_settings, checkpoint=checkpoint, figure=figure, as_json=as_json
+            )
+        return
+    settings = SurveySettings(top=top, probes=4 if probes is None else probes, seed=seed)
     with notes():
+        announce(f"the report on {name}", lambda: survey_cost(landscape, settings), target)
         found = guarded(
             lambda: survey(landscape, settings, name=name, checkpoint=checkpoint, progress=True),
             target,
@@ -133,10 +165,22 @@ def run_measure(
         versions=versions(),
         seconds=found.cost.seconds,
     )
-    _finish(findings, out, as_json)
+    _finish(findings, folder, as_json)
 
 
 app.command("spectrum")(run_spectrum)
+
+
+def _asked(which: str | None, out: Path | None, figure: Path | None) -> list[str] | None:
+    """Return the quantities to print, ``None`` for a report."""
+    require_figure(figure)
+    if which is None:
+        if figure is not None:
+            raise ArgumentError("figure: expected --which beside it, since the report has figures of its own.")
+        return None
+    if out is not None:
+        raise ArgumentError(f"out: expected none with --which, which prints a table and writes no report, got {out}.")
+    return chosen(None if which.strip() == "all" else [name.strip() for name in which.split(",")])
 
 
 def _finish(findings: Findings, out: Path, as_json: bool) -> None:

@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Literal
 
 import torch
@@ -13,12 +12,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from thalweg.cli._picture import Figure, picture, require_figure
 from thalweg.cli._target import guarded, load_target
-from thalweg.cli._terminal import Checkpoint, Device, Json, Seed, Target, Top, checked_device, notes, say
-from thalweg.errors import ArgumentError
+from thalweg.cli._terminal import Checkpoint, Device, Json, Seed, Target, Top, checked_device, notes
 from thalweg.estimate import Estimate
-from thalweg.figures import draw, plot, save
-from thalweg.figures._paper import FORMATS
 from thalweg.krylov import Budget, Eigenpairs
 from thalweg.landscape import Landscape
 from thalweg.measures import Spectrum, spectrum
@@ -45,17 +42,14 @@ def run_spectrum(
     products: Annotated[int | None, typer.Option(min=1, help="The most products to make.")] = None,
     seconds: Annotated[float | None, typer.Option(help="Time after which to print what there is.")] = None,
     checkpoint: Checkpoint = None,
-    figure: Annotated[
-        Path | None, typer.Option(help="Also draw it: a file ending in .html, .png, .svg or .pdf.")
-    ] = None,
+    figure: Figure = None,
     view: Annotated[View, typer.Option(help="What is drawn.")] = "eigenvalues",
     seed: Seed = 0,
     device: Device = None,
     as_json: Json = False,
 ) -> None:
     """Answer every spectral question about a landscape's curvature from one run."""
-    if figure is not None and figure.suffix not in (".html", *FORMATS):
-        raise ArgumentError(f"figure: expected a file ending in .html, .png, .svg or .pdf, got {figure}.")
+    require_figure(figure)
     budget = None if products is None and seconds is None else Budget(products, seconds)
     place = checked_device(device)
     with notes():
@@ -75,22 +69,11 @@ def run_spectrum(
             "its curvature",
         )
     if figure is not None:
-        _picture(found, figure, view, f"{matrix} of {target.rpartition(':')[2]}")
+        picture(found, figure, view=view, title=f"{matrix} of {target.rpartition(':')[2]}")
     if as_json:
         typer.echo(json.dumps(found.without_vectors().to_dict()))
     else:
         _print(found, f"{matrix} of {target.rpartition(':')[2]}")
-
-
-def _picture(found: Spectrum, path: Path, view: View, title: str) -> None:
-    try:
-        if path.suffix == ".html":
-            plot(found, view=view, title=title).write_html(path)
-        else:
-            save(draw(found, view=view, title=title), path)
-    except OSError as error:
-        raise ArgumentError(f"figure: could not write {path} ({error}).") from error
-    say(f"figure written to {path}", error=False)
 
 
 def _print(found: Spectrum, title: str) -> None:

@@ -1,8 +1,10 @@
 """Figures of results: :func:`plot` for the screen with plotly, :func:`draw` for paper with matplotlib."""
 
 from thalweg.figures._block_structure import draw_block_structure, plot_block_structure
+from thalweg.figures._chains import draw_chains, plot_chains
 from thalweg.figures._convergence import draw_convergence, plot_convergence
 from thalweg.figures._density import draw_density, plot_density
+from thalweg.figures._dimension import draw_dimension, plot_dimension
 from thalweg.figures._dispatch import draw, plot
 from thalweg.figures._eigenpairs import draw_eigenpairs, plot_eigenpairs
 from thalweg.figures._history import draw_history, plot_history
@@ -10,38 +12,48 @@ from thalweg.figures._line import draw_line, plot_line
 from thalweg.figures._measurements import draw_measurements, plot_measurements
 from thalweg.figures._paper import save
 from thalweg.figures._path import draw_connection, draw_path, plot_connection, plot_path
+from thalweg.figures._quantities import draw_quantities, plot_quantities
 from thalweg.figures._screen import template
 from thalweg.figures._spectra import draw_spectra, plot_spectra
 from thalweg.figures._spectrum import draw_spectrum, plot_spectrum
 from thalweg.figures._surface import draw_surface, plot_surface
+from thalweg.figures._trajectory import draw_trajectory, plot_trajectory
 
 __all__ = [
     "draw",
     "draw_block_structure",
+    "draw_chains",
     "draw_connection",
     "draw_convergence",
     "draw_density",
+    "draw_dimension",
     "draw_eigenpairs",
     "draw_history",
     "draw_line",
     "draw_measurements",
     "draw_path",
+    "draw_quantities",
     "draw_spectra",
     "draw_spectrum",
     "draw_surface",
+    "draw_trajectory",
     "plot",
     "plot_block_structure",
+    "plot_chains",
     "plot_connection",
     "plot_convergence",
     "plot_density",
+    "plot_dimension",
     "plot_eigenpairs",
     "plot_history",
     "plot_line",
     "plot_measurements",
     "plot_path",
+    "plot_quantities",
     "plot_spectra",
     "plot_spectrum",
     "plot_surface",
+    "plot_trajectory",
     "save",
     "template",
 ]

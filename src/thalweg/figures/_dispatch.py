@@ -17,8 +17,9 @@ def plot(result: Any, **options: Any) -> ScreenFigure:
     ``figure.update_layout(template=thalweg.figures.template("dark"))``.
 
     Args:
-        result: Eigenpairs, Convergence, Density, Spectrum, BlockSpectra, MatrixSpectra, BlockStructure, PathScan,
-            Connection, Line, Surface, History, a Measurement, or a tuple or list of Measurements.
+        result: Eigenpairs, Convergence, Density, Spectrum, BlockSpectra, MatrixSpectra, BlockStructure, Measures,
+            Trajectory, IntrinsicDimension, LearningCoefficient, PathScan, Connection, Line, Surface, History, a
+            Measurement, or a tuple or list of Measurements.
         **options: Of the result's type.
 
     Returns:

@@ -69,7 +69,10 @@ class IntrinsicDimension(Record):
     def standard_errors(self) -> Tensor | None:
         """Of the means; ``None`` for a single seed."""
         seeds = self.performances.shape[1]
-        return self.performances.std(dim=1) / seeds**0.5 if seeds > 1 else None
+        if seeds < 2:
+            return None
+        # Of no numbers torch computes none, but with a warning.
+        return self.performances.std(dim=1) / seeds**0.5 if self.dimensions else self.performances.new_zeros(0)
 
     def __str__(self) -> str:
         goal = f"{self.metric} ≥ {self.share:.4g}·{self.baseline:.4g}"

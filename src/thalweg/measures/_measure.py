@@ -1,16 +1,19 @@
 """Any quantities of a landscape together, each thing that several need computed once."""
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 
 from thalweg.errors import ArgumentError
 from thalweg.estimate import Cost
+from thalweg.krylov import Checkpointed, checkpointed
 from thalweg.landscape import Landscape
 from thalweg.measures._measure_results import Measures, Quantity
 from thalweg.measures._measure_settings import MeasureSettings
 from thalweg.measures._quantities import QUANTITIES
 from thalweg.measures._shared import Shared
+from thalweg.operators import hessian
 from thalweg.operators._require import require_landscape
 from thalweg.progress import Progress, track
 
@@ -20,6 +23,7 @@ def measure(
     which: str | Sequence[str] | None = None,
     *,
     settings: MeasureSettings | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     progress: bool | Progress = False,
 ) -> Measures:
     r"""Measure any of the library's quantities at a landscape's point, and return them as a table.
@@ -48,6 +52,8 @@ def measure(
         landscape: Where to measure.
         which: One name or several; all by default.
         settings: How many eigenvalues and probes, which radius, and the seed.
+        checkpoint: A folder to keep products with H in, and to go on from where it holds some: see
+            :func:`thalweg.checkpointed`. What takes gradients and products with Σ is done again.
         progress: Whether to show a bar, or what to report every product to.
 
     Raises:
@@ -67,12 +73,13 @@ def measure(
         trace: 2.5
     """
     require_landscape(landscape)
-    names = _chosen(which)
+    names = chosen(which)
     settings = MeasureSettings() if settings is None else settings
     started, rows = time.perf_counter(), list[Quantity]()
     with track(len(names), "measures", progress) as bar:
-        shared = Shared(landscape, settings, bar)
-        planned = _planned(shared, names)
+        shared = Shared(landscape, settings, bar, _kept(landscape, checkpoint))
+        # Products made to be timed are none to be kept.
+        planned = _planned(shared if checkpoint is None else Shared(landscape, settings, bar), names)
         bar.advance(0, note=f"about {planned}")
         for name in names:
             rows += rows_of(shared, [name])
@@ -114,7 +121,7 @@ def measure_cost(
         (1, 0)
     """
     require_landscape(landscape)
-    names = _chosen(which)
+    names = chosen(which)
     with track(None, "cost", False) as bar:
         return _planned(Shared(landscape, MeasureSettings() if settings is None else settings, bar), names)
 
@@ -124,7 +131,12 @@ def rows_of(shared: Shared, names: Sequence[str]) -> tuple[Quantity, ...]:
     return tuple(row for name in names for row in QUANTITIES[name].rows(shared))
 
 
-def _chosen(which: str | Sequence[str] | None) -> list[str]:
+def chosen(which: str | Sequence[str] | None) -> list[str]:
+    """Return the quantities that are asked for, each once.
+
+    Raises:
+        ArgumentError: If a name is unknown, or there is none.
+    """
     names = list(QUANTITIES) if which is None else [which] if isinstance(which, str) else list(which)
     for name in names:
         if name not in QUANTITIES:
@@ -132,6 +144,10 @@ def _chosen(which: str | Sequence[str] | None) -> list[str]:
     if not names:
         raise ArgumentError("which: expected at least one name, got none.")
     return list(dict.fromkeys(names))
+
+
+def _kept(landscape: Landscape, checkpoint: str | os.PathLike[str] | None) -> Checkpointed | None:
+    return None if checkpoint is None else checkpointed(hessian(landscape, engine="double-backward"), checkpoint)
 
 
 def _planned(shared: Shared, names: Sequence[str]) -> Cost:

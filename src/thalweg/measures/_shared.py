@@ -71,11 +71,11 @@ class Shared:
         """Return about what a need will take; one of each kind is made to be timed."""
         settings, size = self.settings, self.landscape.size
         if need == "loss":
-            return Cost(losses=1, seconds=_seconds(self.landscape.loss))
+            return Cost(losses=1, seconds=seconds_of(self.landscape.loss))
         if need == "slope":
-            return Cost(gradients=1, seconds=_seconds(lambda: self.slope))
+            return Cost(gradients=1, seconds=seconds_of(lambda: self.slope))
         if need == "items":
-            return Cost(gradients=1, seconds=2 * _seconds(lambda: self.slope))
+            return Cost(gradients=1, seconds=2 * seconds_of(lambda: self.slope))
         if need == "spectrum":
             ends = _A_TOP * min(settings.top, size) + _A_BOTTOM * min(settings.bottom, size)
             count = min(ends, size) + settings.probes * min(settings.steps, size)
@@ -89,7 +89,7 @@ class Shared:
 
     def _of_products(self, matrix: Curvature | Checkpointed, count: int) -> Cost:
         vector = self.landscape.space.randn()
-        return Cost(matvecs=count, seconds=count * _seconds(lambda: matrix @ vector))
+        return Cost(matvecs=count, seconds=count * seconds_of(lambda: matrix @ vector))
 
     @cached_property
     def hessian(self) -> Curvature | Checkpointed:
@@ -168,7 +168,8 @@ class Shared:
         return eigenpairs(self.covariance, count, tol=self.settings.tol, generator=self.generator, progress=self._bar)
 
 
-def _seconds(work: Callable[[], object]) -> float:
+def seconds_of(work: Callable[[], object]) -> float:
+    """Return how long something takes, once."""
     started = time.perf_counter()
     work()
     return time.perf_counter() - started

@@ -55,14 +55,16 @@ def trajectory(
     meter = TrajectoryMeter()
     for place, point in enumerate(points):
         meter.add(point, None if slopes is None else slopes[place])
-    shares = _shares(points)
-    if shares is None:
+    components = _components(points)
+    if components is None:
         return meter.read()
+    shares, coordinates = components
     null = torch.sin(torch.arange(1, len(points), dtype=torch.float64) * (math.pi / (2 * len(points)))) ** -2
     null = null / null.sum()
     return replace(
         meter.read(),
         explained=shares,
+        coordinates=coordinates,
         dimension=1 / float(shares.square().sum()),
         null_explained=null,
         null_dimension=1 / float(null.square().sum()),
@@ -155,8 +157,11 @@ class TrajectoryMeter:
         self._slope = slope
 
 
-def _shares(points: list[Tensor]) -> Tensor | None:
-    """The principal components' shares in the variance of the points, from the Gram matrix of the centred points."""
+def _components(points: list[Tensor]) -> tuple[Tensor, Tensor] | None:
+    """The principal components' shares in the variance of the points, and where they lie along the first two.
+
+    Both come from the Gram matrix of the centred points. A component's sign is that of its largest coordinate.
+    """
     count, size = len(points), len(points[0])
     gram = torch.zeros(count, count, dtype=torch.float64)
     step = max(1, _PART // count)
@@ -166,6 +171,10 @@ def _shares(points: list[Tensor]) -> Tensor | None:
         part = torch.stack([point[start:stop].double() - points[0][start:stop].double() for point in points])
         part -= part.mean(dim=0)
         gram += (part @ part.mT).cpu()
-    values = torch.linalg.eigvalsh(gram).flip(0)[: count - 1].clamp_min(0)
+    values, vectors = torch.linalg.eigh(gram)
+    values, vectors = values.flip(0)[: count - 1].clamp_min(0), vectors.flip(1)[:, : min(2, count - 1)]
     total = float(values.sum())
-    return values / total if total > 0 else None
+    if total <= 0:
+        return None
+    signs = vectors.gather(0, vectors.abs().argmax(dim=0, keepdim=True)).sign()
+    return values / total, vectors * signs * values[: vectors.shape[1]].sqrt()

@@ -103,6 +103,8 @@ class Trajectory(Record):
         dimension: Participation ratio 1/Σ share² of these; ``None`` with them.
         null_explained: The same shares of a random walk of as many points in a space of many more dimensions.
         null_dimension: Its participation ratio: 5/2 for many points.
+        coordinates: Of the points along the first two principal components, from their mean, shape (T + 1, 2), or
+            (2, 1) for two points; ``None`` where ``explained`` is. They are distances in parameter space.
     """
 
     from_start: Tensor
@@ -116,6 +118,7 @@ class Trajectory(Record):
     dimension: float | None
     null_explained: Tensor | None
     null_dimension: float | None
+    coordinates: Tensor | None = None
 
     def __str__(self) -> str:
         if self.efficiency is None:

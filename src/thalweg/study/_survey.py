@@ -122,7 +122,7 @@ def survey(
         found, generator = shared.spectrum, shared.generator
         top, bottom = found.top, found.bottom
         bar.advance(note="noise")
-        further = rows_of(shared, ("sums", "noise", "alignment", "difficulty") if _visible(landscape) else ("sums",))
+        further = rows_of(shared, ("sums", "noise", "alignment", "difficulty") if is_visible(landscape) else ("sums",))
         bar.advance(note="sharpness")
         gradient = shared.slope[1]
         norm = Estimate(landscape.space.norm(gradient), 0.0, provenance=landscape.provenance())
@@ -171,7 +171,7 @@ def survey(
     )
 
 
-def _visible(landscape: Landscape) -> bool:
+def is_visible(landscape: Landscape) -> bool:
     """Whether single items have gradients of their own, and there is more than one."""
     return landscape.mode == "eval" and landscape.objective.splits and landscape.count > 1
 
