@@ -72,7 +72,7 @@ def reestimated_buffers(landscape: Landscape, data: Iterable[Batch] | None = Non
         source = source if landscape.microbatch is None else source.in_pieces(landscape.microbatch)
     sums = {name: [torch.zeros_like(buffers[part], dtype=_wide(buffers[part])) for part in kept[name]] for name in kept}
     weights = dict.fromkeys(kept, 0)
-    with source.reading(), torch.no_grad(), _averaging(layers.values()):
+    with source.reading(), torch.no_grad(), normalising_by_batch(model), _averaging(layers.values()):
         leaves = source.leaves(grad=False)
         seen = 0
         for _, batch in source.batches():
@@ -123,12 +123,22 @@ def _wide(statistic: Tensor) -> torch.dtype:
 
 
 @contextmanager
+def normalising_by_batch(model: nn.Module) -> Iterator[None]:
+    """Let batch norm normalise by the batch, and all else stay in its mode; inside ``reading()``, which restores modes.
+
+    What it writes goes into the buffers that the model is run with: give it copies.
+    """
+    for layer in _layers(model).values():
+        layer.training = True
+    yield
+
+
+@contextmanager
 def _averaging(layers: Iterable[_BatchNorm]) -> Iterator[None]:
-    """Let batch norm normalise by the batch and average what it sees; inside ``reading()``, which restores modes."""
+    """Let batch norm average what it sees, with equal weights."""
     momenta = [(layer, layer.momentum) for layer in layers]
     try:
         for layer, _ in momenta:
-            layer.training = True
             layer.momentum = None
         yield
     finally:
