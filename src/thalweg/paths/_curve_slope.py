@@ -47,6 +47,7 @@ class CurveSlope:
         self._objective, self._samples, self._sharpness = objective, samples, sharpness
         self._generator = generator
         self._point, self._gradient = (torch.empty_like(curve.nodes[0]) for _ in range(2))
+        self._by_node = torch.empty_like(curve.nodes[1:-1])
         # From the other end the same draws are the mirrored positions, and the curve is the same one backwards.
         apart = curve.nodes[-1] - curve.nodes[0]
         differing = apart.nonzero()
@@ -67,7 +68,7 @@ class CurveSlope:
         weights = self._move(inner, t)
         value = self._slope(evaluate, repeat=False)
         self.positions.append(t)
-        return value, torch.outer(weights, self._gradient).reshape(-1)
+        return value, self._spread(weights)
 
     def _highest(self, inner: Tensor, evaluate: Callable[..., float]) -> tuple[float, Tensor]:
         drawn, heights = self._drawn(self._samples), list[float]()
@@ -79,7 +80,7 @@ class CurveSlope:
         weights = self._move(inner, drawn[top])
         value = self._slope(evaluate, repeat=True)
         self.positions.append(drawn[top])
-        return value, torch.outer(weights, self._gradient).reshape(-1)
+        return value, self._spread(weights)
 
     def _soft(self, inner: Tensor, evaluate: Callable[..., float]) -> tuple[float, Tensor]:
         beta, drawn = self._sharpness, self._drawn(self._samples)
@@ -93,7 +94,7 @@ class CurveSlope:
             # The share of each point among those before it, so that one gradient is held and not all.
             new = _log_add(log_sum, beta * value)
             share = math.exp(beta * value - new)
-            total.mul_(1 - share).add_(torch.outer(weights, self._gradient).reshape(-1), alpha=share)
+            total.mul_(1 - share).add_(self._spread(weights), alpha=share)
             log_sum = new
         self.positions.append(highest[1])
         return (log_sum - math.log(len(drawn))) / beta, total
@@ -113,6 +114,10 @@ class CurveSlope:
             torch.mul(nodes[0], first, out=self._point).add_(nodes[-1], alpha=last)
             self._point.addmv_(inner.view(len(between), -1).mT, weights)
         return weights
+
+    def _spread(self, weights: Tensor) -> Tensor:
+        """Return the gradient by all inner nodes, good until the next step."""
+        return torch.outer(weights, self._gradient, out=self._by_node).reshape(-1)
 
     def _slope(self, evaluate: Callable[..., float], *, repeat: bool) -> float:
         self.gradients += 1

@@ -178,7 +178,7 @@ def _rule(rule: Any, lr: float | None) -> tuple[Rule, dict[str, float | int | st
         if rule not in _RATES:
             raise ArgumentError(f"rule: expected 'sgd', 'adam' or a rule of thalweg.descent, got {rule!r}.")
         rate = _RATES[rule] if lr is None else require_radius("lr", lr)
-        return (momentum(rate) if rule == "sgd" else adam(rate)), {"rule": rule, "lr": rate}
+        return (momentum if rule == "sgd" else adam)(rate, in_place=True), {"rule": rule, "lr": rate}
     if not callable(rule):
         raise ArgumentError(f"rule: expected 'sgd', 'adam' or a rule of thalweg.descent, got {type(rule).__name__}.")
     if lr is not None:
