@@ -2,7 +2,7 @@
 
 from thalweg.paths._arc import curve_energy, curve_length
 from thalweg.paths._barrier import barrier
-from thalweg.paths._curve import Curve
+from thalweg.paths._curve import Curve, straight
 from thalweg.paths._curve_results import TrainedCurve
 from thalweg.paths._curve_scan import curve_scan
 from thalweg.paths._linear import linear_path
@@ -19,5 +19,6 @@ __all__ = [
     "curve_length",
     "curve_scan",
     "linear_path",
+    "straight",
     "train_curve",
 ]

@@ -19,7 +19,7 @@ from thalweg.landscape._require import require_vector
 from thalweg.measures._require import require_radius
 from thalweg.paths._alike import require_alike
 from thalweg.paths._along import require_curve
-from thalweg.paths._curve import Curve
+from thalweg.paths._curve import Curve, straight
 from thalweg.paths._curve_results import TrainedCurve
 from thalweg.paths._curve_slope import CurveObjective, CurveSlope
 from thalweg.progress import Progress, track
@@ -109,7 +109,7 @@ def train_curve(
     """
     _check(kind, bends, objective, samples, sharpness, steps, schedule)
     last = _end(start, end)
-    curve = _straight(start.theta, last, bends, kind, labels) if initial is None else initial
+    curve = straight(start.theta, last, bends=bends, kind=kind, labels=labels) if initial is None else initial
     require_curve(curve, start, end if isinstance(end, Landscape) else start.at(last))
     if curve.bends < 1:
         raise ArgumentError("initial: expected a curve with at least one bend, got the straight line.")
@@ -164,13 +164,6 @@ def _end(start: Landscape, end: Any) -> Tensor:
         require_alike(start, end)
         return end.theta
     return require_vector(start.space, end, "end").clone()
-
-
-def _straight(first: Tensor, last: Tensor, bends: int, kind: str, labels: tuple[str, str]) -> Curve:
-    """Nodes evenly spaced on the line; both ends exactly."""
-    count = bends + 1
-    between = [first.lerp(last, place / count) for place in range(1, count)]
-    return Curve(torch.stack([first, *between, last]), kind, labels)
 
 
 def _rule(rule: Any, lr: float | None) -> tuple[Rule, dict[str, float | int | str | bool | None]]:
