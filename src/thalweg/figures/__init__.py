@@ -2,6 +2,7 @@
 
 from thalweg.figures._block_structure import draw_block_structure, plot_block_structure
 from thalweg.figures._convergence import draw_convergence, plot_convergence
+from thalweg.figures._curve import draw_trained_curve, plot_trained_curve
 from thalweg.figures._density import draw_density, plot_density
 from thalweg.figures._dispatch import draw, plot
 from thalweg.figures._eigenpairs import draw_eigenpairs, plot_eigenpairs
@@ -9,7 +10,14 @@ from thalweg.figures._history import draw_history, plot_history
 from thalweg.figures._line import draw_line, plot_line
 from thalweg.figures._measurements import draw_measurements, plot_measurements
 from thalweg.figures._paper import save
-from thalweg.figures._path import draw_connection, draw_path, plot_connection, plot_path
+from thalweg.figures._path import (
+    draw_barrier,
+    draw_connection,
+    draw_path,
+    plot_barrier,
+    plot_connection,
+    plot_path,
+)
 from thalweg.figures._screen import template
 from thalweg.figures._spectra import draw_spectra, plot_spectra
 from thalweg.figures._spectrum import draw_spectrum, plot_spectrum
@@ -17,6 +25,7 @@ from thalweg.figures._surface import draw_surface, plot_surface
 
 __all__ = [
     "draw",
+    "draw_barrier",
     "draw_block_structure",
     "draw_connection",
     "draw_convergence",
@@ -29,7 +38,9 @@ __all__ = [
     "draw_spectra",
     "draw_spectrum",
     "draw_surface",
+    "draw_trained_curve",
     "plot",
+    "plot_barrier",
     "plot_block_structure",
     "plot_connection",
     "plot_convergence",
@@ -42,6 +53,7 @@ __all__ = [
     "plot_spectra",
     "plot_spectrum",
     "plot_surface",
+    "plot_trained_curve",
     "save",
     "template",
 ]
