@@ -37,9 +37,9 @@ def test_the_ends_are_named():
 
 
 def test_a_point_that_is_not_finite_is_left_out_and_an_end_that_is_not_has_no_chord():
-    middle = plot(scan(1.0, math.inf, 2.0)).data
-    assert len(middle) == 2
-    assert np.isnan(middle[1].y[1])
+    _, middle, gap = plot(scan(1.0, math.inf, 2.0)).data
+    assert np.isnan(middle.y[1])
+    assert (gap.x, gap.y, gap.name) == (0.5, 1.0, "not finite")
     (curve,) = plot(scan(math.nan, 4.0, 2.0), barrier=Barrier(1, 1, 1, 1, 0.5, 4.0, 0.5, 1)).data
     assert np.isnan(curve.y[0])
 

@@ -10,7 +10,7 @@ from thalweg.descent._follow import Rule
 from thalweg.vectors import VectorSpace
 
 
-def momentum(lr: float, beta: float = 0.9, *, weight_decay: float = 0.0) -> Rule:
+def momentum(lr: float, beta: float = 0.9, *, weight_decay: float = 0.0, in_place: bool = False) -> Rule:
     r"""Return SGD with a heavy ball.
 
     .. math:: v \leftarrow \beta v + g + \lambda\theta, \qquad \theta \leftarrow \theta - \eta v
@@ -19,38 +19,54 @@ def momentum(lr: float, beta: float = 0.9, *, weight_decay: float = 0.0) -> Rule
         lr: η.
         beta: β in [0, 1).
         weight_decay: λ.
+        in_place: Whether to write into the point that is given, and return it: large vectors that are made anew
+            take longer than the arithmetic.
     """
     velocity: Tensor | None = None
 
     def move(point: Tensor, gradient: Tensor, share: float) -> Tensor:
         nonlocal velocity
         force = gradient if weight_decay == 0 else gradient.add(point, alpha=weight_decay)
-        velocity = force if velocity is None or beta == 0 else torch.add(force, velocity, alpha=beta)
-        return point.sub(velocity, alpha=lr * share)
+        if beta == 0:
+            velocity = force
+        elif velocity is None:
+            # The caller may use the gradient's memory again.
+            velocity = force.clone()
+        else:
+            velocity = torch.add(force, velocity, alpha=beta, out=velocity)
+        return point.sub_(velocity, alpha=lr * share) if in_place else point.sub(velocity, alpha=lr * share)
 
     return move
 
 
-def adam(lr: float, betas: tuple[float, float] = (0.9, 0.999), *, epsilon: float = 1e-8) -> Rule:
+def adam(
+    lr: float, betas: tuple[float, float] = (0.9, 0.999), *, epsilon: float = 1e-8, in_place: bool = False
+) -> Rule:
     """Return Adam (Kingma & Ba, 2015), its averages corrected for their start.
 
     Args:
         lr: η.
         betas: Of the averages of the gradient and of its square.
         epsilon: Added to the root.
+        in_place: Whether to write into the point that is given, and return it, as :func:`momentum` does.
     """
     first: Tensor | None = None
     second: Tensor | None = None
+    root: Tensor | None = None
     count = 0
 
     def move(point: Tensor, gradient: Tensor, share: float) -> Tensor:
-        nonlocal first, second, count
+        nonlocal first, second, root, count
         count += 1
-        first = (1 - betas[0]) * gradient if first is None else first.lerp(gradient, 1 - betas[0])
-        square = gradient.square()
-        second = (1 - betas[1]) * square if second is None else second.lerp(square, 1 - betas[1])
-        root = (second / (1 - betas[1] ** count)).sqrt_().add_(epsilon)
-        return point.addcdiv(first, root, value=-lr * share / (1 - betas[0] ** count))
+        if first is None or second is None or root is None:
+            first, second = (1 - betas[0]) * gradient, (1 - betas[1]) * gradient.square()
+            root = torch.empty_like(gradient)
+        else:
+            first.lerp_(gradient, 1 - betas[0])
+            second.mul_(betas[1]).addcmul_(gradient, gradient, value=1 - betas[1])
+        torch.div(second, 1 - betas[1] ** count, out=root).sqrt_().add_(epsilon)
+        size = -lr * share / (1 - betas[0] ** count)
+        return point.addcdiv_(first, root, value=size) if in_place else point.addcdiv(first, root, value=size)
 
     return move
 

@@ -3,6 +3,7 @@
 from thalweg.figures._block_structure import draw_block_structure, plot_block_structure
 from thalweg.figures._chains import draw_chains, plot_chains
 from thalweg.figures._convergence import draw_convergence, plot_convergence
+from thalweg.figures._curve import draw_trained_curve, plot_trained_curve
 from thalweg.figures._density import draw_density, plot_density
 from thalweg.figures._dimension import draw_dimension, plot_dimension
 from thalweg.figures._dispatch import draw, plot
@@ -11,7 +12,14 @@ from thalweg.figures._history import draw_history, plot_history
 from thalweg.figures._line import draw_line, plot_line
 from thalweg.figures._measurements import draw_measurements, plot_measurements
 from thalweg.figures._paper import save
-from thalweg.figures._path import draw_connection, draw_path, plot_connection, plot_path
+from thalweg.figures._path import (
+    draw_barrier,
+    draw_connection,
+    draw_path,
+    plot_barrier,
+    plot_connection,
+    plot_path,
+)
 from thalweg.figures._quantities import draw_quantities, plot_quantities
 from thalweg.figures._screen import template
 from thalweg.figures._spectra import draw_spectra, plot_spectra
@@ -21,6 +29,7 @@ from thalweg.figures._trajectory import draw_trajectory, plot_trajectory
 
 __all__ = [
     "draw",
+    "draw_barrier",
     "draw_block_structure",
     "draw_chains",
     "draw_connection",
@@ -36,8 +45,10 @@ __all__ = [
     "draw_spectra",
     "draw_spectrum",
     "draw_surface",
+    "draw_trained_curve",
     "draw_trajectory",
     "plot",
+    "plot_barrier",
     "plot_block_structure",
     "plot_chains",
     "plot_connection",
@@ -53,6 +64,7 @@ __all__ = [
     "plot_spectra",
     "plot_spectrum",
     "plot_surface",
+    "plot_trained_curve",
     "plot_trajectory",
     "save",
     "template",

@@ -1,67 +1,81 @@
-"""Loss and metrics along a path, with the reference chord and the barrier."""
+"""Loss and metrics along paths, with the reference chord and the barrier."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-import numpy as np
-
+from thalweg.errors import ArgumentError
 from thalweg.figures import _paper, _screen
 from thalweg.figures._dispatch import draw, plot
 from thalweg.figures._numbers import number
-from thalweg.figures._palette import GREY, SERIES, series
+from thalweg.figures._palette import GREY, SERIES, faint
+from thalweg.figures._path_panels import path_panels
 from thalweg.figures._types import Axes, PaperFigure, ScreenFigure
 from thalweg.paths._results import Barrier, PathScan
 from thalweg.study._results import Connection
 
 
-@dataclass(frozen=True)
-class _Panel:
-    label: str
-    x: np.ndarray
-    y: np.ndarray
-    chord: tuple[float, float] | None
-    rise: tuple[float, float, float] | None
-    """α, the chord's height there, and the curve's: the barrier."""
-
-
 @plot.register(PathScan)
-def plot_path(result: PathScan, *, barrier: Barrier | None = None, title: str | None = None) -> ScreenFigure:
+def plot_path(
+    result: PathScan,
+    *,
+    beside: Sequence[PathScan] = (),
+    barrier: Barrier | None = None,
+    title: str | None = None,
+) -> ScreenFigure:
     """Draw the loss, and each metric beside it, against the position on the path.
 
-    The dashed chord joins the ends; the barrier is the largest rise above it. A point whose loss is
-    not finite is left out.
+    The dashed chord joins the ends of the first path; the barrier is the largest rise above it, or fall below it, and
+    the box around its end is where the path may be higher than any point that was looked at. Where a value is not
+    finite the curve has a gap, and a cross under it.
 
     Args:
         result: The path.
+        beside: Others in the same panels: a curve beside the line, or re-estimated statistics beside others.
         barrier: To be marked.
         title: Above the figure.
     """
-    panels = _panels(result, barrier)
+    panels = path_panels([result, *beside], barrier)
     figure = _screen.screen(len(panels), title=title)
     for index, panel in enumerate(panels, start=1):
         where = {"row": 1, "col": index}
         if panel.chord is not None:
             figure.add_scatter(
                 x=[0, 1], y=panel.chord, mode="lines", line={"color": GREY, "dash": "dash", "width": 1.4},
-                hoverinfo="skip", name="chord between the ends", showlegend=index == 1, **where,
+                hoverinfo="skip", name="chord between the ends", showlegend=index == 1, legendgroup="chord", **where,
             )  # fmt: skip
-        figure.add_scatter(
-            x=panel.x, y=panel.y, mode="lines+markers", line={"color": _colour(index - 1), "width": 2},
-            marker_size=6, showlegend=False, customdata=[number(float(v), 4) for v in panel.y],
-            hovertemplate="α = %{x:.3g}<br>%{customdata}<extra></extra>", **where,
-        )  # fmt: skip
+        for curve in panel.curves:
+            figure.add_scatter(
+                x=curve.x, y=curve.y, mode="lines+markers", line={"color": curve.colour, "width": 2}, marker_size=6,
+                name=_screen.text(curve.name), legendgroup=curve.name, showlegend=bool(beside) and index == 1,
+                customdata=[number(float(v), 4) for v in curve.y],
+                hovertemplate="α = %{x:.3g}<br>%{customdata}<extra></extra>", **where,
+            )  # fmt: skip
+            if curve.gaps.size and curve.gaps.size < curve.x.size:
+                figure.add_scatter(
+                    x=curve.gaps, y=[curve.floor] * curve.gaps.size, mode="markers", name="not finite",
+                    marker={"symbol": "x-thin", "size": 8, "line": {"color": curve.colour, "width": 2}},
+                    legendgroup="gaps", showlegend=index == 1 and curve is panel.curves[0],
+                    hovertemplate="α = %{x:.3g}<br>not finite<extra></extra>", **where,
+                )  # fmt: skip
         if panel.rise is not None and barrier is not None:
+            if panel.box is not None:
+                left, right, bottom, top = panel.box
+                figure.add_scatter(
+                    x=[left, right, right, left, left], y=[bottom, bottom, top, top, bottom], mode="lines",
+                    fill="toself", fillcolor=faint(SERIES[1], 0.3), line={"color": SERIES[1], "width": 1.2},
+                    hoverinfo="skip", name="where its maximum may be", **where,
+                )  # fmt: skip
             at, low, high = panel.rise
             figure.add_scatter(
                 x=[at, at], y=[low, high], mode="lines+markers", line={"color": SERIES[1], "width": 2},
                 marker={"size": 11, "symbol": "line-ew", "line": {"color": SERIES[1], "width": 2}},
-                hoverinfo="skip", name=f"barrier {number(barrier.linear)}", **where,
+                hoverinfo="skip", name=f"barrier {_screen.text(_amount(barrier))}", **where,
             )  # fmt: skip
         _screen.upright_title(figure, _screen.text(panel.label), index)
     start, end = (_screen.text(label) for label in result.labels)
     figure.update_xaxes(tickvals=[0, 0.5, 1], title_text="position α")
     figure.update_xaxes(title_text=f"position α<br>0: {start}<br>1: {end}", row=1, col=1)
     _screen.legend_below(figure)
-    figure.update_layout(margin_b=124, height=400)
+    figure.update_layout(margin_b=124 + 22 * bool(beside), height=400 + 22 * bool(beside))
     return figure
 
 
@@ -76,19 +90,37 @@ def plot_connection(result: Connection, *, title: str | None = None) -> ScreenFi
     return plot_path(result.path, barrier=result.barrier, title=title)
 
 
+@plot.register(Barrier)
+def plot_barrier(result: Barrier, *, beside: Sequence[PathScan] = (), title: str | None = None) -> ScreenFigure:
+    """Draw the points that a barrier was refined at, and where its maximum may be: see :func:`plot_path`.
+
+    Args:
+        result: Of a curve.
+        beside: Other paths in the same panels.
+        title: Above the figure.
+    """
+    return plot_path(_refined(result), beside=beside, barrier=result, title=title)
+
+
 @draw.register(PathScan)
 def draw_path(
-    result: PathScan, axes: Axes | None = None, *, barrier: Barrier | None = None, title: str | None = None
+    result: PathScan,
+    axes: Axes | None = None,
+    *,
+    beside: Sequence[PathScan] = (),
+    barrier: Barrier | None = None,
+    title: str | None = None,
 ) -> PaperFigure:
     """Draw for paper what :func:`plot_path` draws for the screen; into given axes, the loss alone.
 
     Args:
         result: The path.
         axes: Where to draw; a new figure by default.
+        beside: Others in the same panels.
         barrier: To be marked.
         title: Above the figure.
     """
-    panels = _panels(result, barrier)
+    panels = path_panels([result, *beside], barrier)
     if axes is None:
         figure, places = _paper.paper(len(panels), title=title, width=4.2 * max(len(panels), 1), height=3.4)
     else:
@@ -97,18 +129,33 @@ def draw_path(
     for index, (panel, place) in enumerate(zip(panels, places, strict=False)):
         if panel.chord is not None:
             place.plot([0, 1], panel.chord, "--", color=GREY, linewidth=1.1, label="chord between the ends")
-        place.plot(panel.x, panel.y, "o-", color=_colour(index), markersize=3.5, linewidth=1.5)
+        for curve in panel.curves:
+            label = _paper.text(curve.name) if beside else None
+            place.plot(curve.x, curve.y, "o-", color=curve.colour, markersize=3.5, linewidth=1.5, label=label)
+            if curve.gaps.size and curve.gaps.size < curve.x.size:
+                first = curve is panel.curves[0]
+                place.plot(
+                    curve.gaps, [curve.floor] * curve.gaps.size, "x", color=curve.colour, markersize=5,
+                    label="not finite" if first else None,
+                )  # fmt: skip
         if panel.rise is not None and barrier is not None:
+            if panel.box is not None:
+                left, right, bottom, top = panel.box
+                place.fill(
+                    [left, right, right, left], [bottom, bottom, top, top], facecolor=(*_rgb(SERIES[1]), 0.3),
+                    edgecolor=SERIES[1], linewidth=0.9, label="where its maximum may be",
+                )  # fmt: skip
             at, low, high = panel.rise
             place.plot(
                 [at, at], [low, high], "_-", color=SERIES[1], linewidth=1.5, markersize=9, markeredgewidth=1.5,
-                label=f"barrier {number(barrier.linear)}",
+                label=f"barrier {_paper.text(_amount(barrier))}",
             )  # fmt: skip
         ends = "" if index else f"\n0: {_paper.text(result.labels[0], 40)}\n1: {_paper.text(result.labels[1], 40)}"
         _paper.quiet(place, x="position α" + ends, y=_paper.text(panel.label))
-        if index == 0 and panel.chord is not None:
+        labelled = len(place.get_legend_handles_labels()[0])
+        if index == 0 and labelled:
             low, high = place.get_ylim()
-            place.set_ylim(low, high + 0.24 * (high - low))
+            place.set_ylim(low, high + 0.12 * (1 + (labelled + 1) // 2) * (high - low))
             _paper.legend(place, loc="upper left", ncols=2)
     return figure
 
@@ -125,24 +172,36 @@ def draw_connection(result: Connection, axes: Axes | None = None, *, title: str 
     return draw_path(result.path, axes, barrier=result.barrier, title=title)
 
 
-def _colour(index: int) -> str:
-    # The second series colour is the barrier's.
-    return SERIES[0] if index == 0 else series(index + 1)
+@draw.register(Barrier)
+def draw_barrier(
+    result: Barrier, axes: Axes | None = None, *, beside: Sequence[PathScan] = (), title: str | None = None
+) -> PaperFigure:
+    """Draw for paper what :func:`plot_barrier` draws for the screen.
+
+    Args:
+        result: Of a curve.
+        axes: Where to draw; a new figure by default.
+        beside: Other paths in the same panels.
+        title: Above the figure.
+    """
+    return draw_path(_refined(result), axes, beside=beside, barrier=result, title=title)
 
 
-def _panels(result: PathScan, barrier: Barrier | None) -> list[_Panel]:
-    x = result.position.double().cpu().numpy()
-    panels: list[_Panel] = []
-    for label, curve in {"loss": result.loss, **result.metrics}.items():
-        y = curve.double().cpu().numpy().copy()
-        y[~np.isfinite(y)] = np.nan
-        chord = rise = None
-        ends = [y[np.isclose(x, end)] for end in (0, 1)]
-        if all(end.size == 1 and np.isfinite(end[0]) for end in ends):
-            chord = (float(ends[0][0]), float(ends[1][0]))
-            if barrier is not None and not panels and barrier.linear > 0:
-                at = barrier.position
-                low = (1 - at) * chord[0] + at * chord[1]
-                rise = (at, low, low + barrier.linear)
-        panels.append(_Panel(label, x, y, chord, rise))
-    return panels
+def _refined(result: Barrier) -> PathScan:
+    if result.path is None:
+        raise ArgumentError(
+            "result: expected a barrier of a curve, whose points are known, got that of a scan. Plot the scan itself, "
+            "with barrier=."
+        )
+    return result.path
+
+
+def _amount(barrier: Barrier) -> str:
+    of = "" if barrier.metric == "loss" else f" of the {barrier.metric}"
+    if barrier.interval is None:
+        return number(barrier.linear) + of
+    return f"{number(barrier.linear)} to {number(barrier.interval[1])}{of}"
+
+
+def _rgb(colour: str) -> tuple[float, ...]:
+    return tuple(int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5))

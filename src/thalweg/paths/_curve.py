@@ -84,4 +84,38 @@ class Curve(Record):
             raise ArgumentError(f"kind: expected 'bezier' or 'chain', got {self.kind!r}.")
 
     def __str__(self) -> str:
-        return f"{self.kind} curve {self.labels[0]} → {self.labels[1]} with {self.bends} bends"
+        return f"{self.kind} curve {self.labels[0]} → {self.labels[1]} with {self.bends} bend{'s' * (self.bends != 1)}"
+
+
+def straight(
+    start: Float[Tensor, " p"],
+    end: Float[Tensor, " p"],
+    *,
+    bends: int = 0,
+    kind: str = "bezier",
+    labels: tuple[str, str] = ("A", "B"),
+) -> Curve:
+    """Return the straight line between two points, as a curve whose bends lie evenly spaced on it.
+
+    Args:
+        start: θ at t = 0, shape (P,).
+        end: θ at t = 1, of the same shape, type and device.
+        bends: Nodes in between, for something to move.
+        kind: "bezier" or "chain".
+        labels: Names of the two ends.
+
+    Raises:
+        ArgumentError: If the two are no such vectors.
+
+    Example:
+        >>> straight(torch.zeros(2), torch.tensor([2.0, 4.0]), bends=1).nodes
+        tensor([[0., 0.],
+                [1., 2.],
+                [2., 4.]])
+    """
+    if start.ndim != 1 or start.shape != end.shape:
+        raise ArgumentError(f"end: expected the shape of start, {tuple(start.shape)}, got {tuple(end.shape)}.")
+    if start.dtype != end.dtype or start.device != end.device:
+        raise ArgumentError(f"end: expected {start.dtype} on {start.device} as start, got {end.dtype} on {end.device}.")
+    between = [start.lerp(end, place / (bends + 1)) for place in range(1, bends + 1)]
+    return Curve(torch.stack([start, *between, end]), kind, labels)
