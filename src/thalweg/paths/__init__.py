@@ -3,6 +3,20 @@
 from thalweg.paths._barrier import barrier
 from thalweg.paths._curve import Curve
 from thalweg.paths._linear import linear_path
+from thalweg.paths._minimum_energy import nudged_elastic_band, string_method
+from thalweg.paths._minimum_energy_results import MinimumEnergyPath, PathSaddle
 from thalweg.paths._results import Barrier, PathScan
+from thalweg.paths._saddle import path_saddle
 
-__all__ = ["Barrier", "Curve", "PathScan", "barrier", "linear_path"]
+__all__ = [
+    "Barrier",
+    "Curve",
+    "MinimumEnergyPath",
+    "PathSaddle",
+    "PathScan",
+    "barrier",
+    "linear_path",
+    "nudged_elastic_band",
+    "path_saddle",
+    "string_method",
+]
