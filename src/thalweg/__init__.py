@@ -161,19 +161,24 @@ from thalweg.operators import (
 )
 from thalweg.paths import (
     Barrier,
+    Bottlenecks,
     MinimumEnergyPath,
     PathSaddle,
     PathScan,
     barrier,
+    bottlenecks,
     linear_path,
     nudged_elastic_band,
+    path_maxima,
     path_saddle,
     string_method,
 )
 from thalweg.predict import (
+    CriticalWidth,
     Diagnosis,
     Finding,
     LayerHealth,
+    critical_width,
     diagnose,
 )
 from thalweg.progress import Progress
@@ -189,6 +194,7 @@ from thalweg.surfaces import (
     plane_scan,
     random_directions,
 )
+from thalweg.theory import connection_probability
 from thalweg.training import History, train
 from thalweg.vectors import VectorSpace
 
@@ -199,6 +205,7 @@ __all__ = [
     "Barrier",
     "BlockSpectra",
     "BlockStructure",
+    "Bottlenecks",
     "Budget",
     "BulkEdge",
     "Capacity",
@@ -210,6 +217,7 @@ __all__ = [
     "Convergence",
     "Cost",
     "CriticalPoint",
+    "CriticalWidth",
     "Curvature",
     "DataDimension",
     "DataErrors",
@@ -285,11 +293,14 @@ __all__ = [
     "block",
     "block_spectra",
     "block_structure",
+    "bottlenecks",
     "capacity",
     "checkpointed",
     "condition_numbers",
     "confinement",
+    "connection_probability",
     "critical_point",
+    "critical_width",
     "cross_fitted",
     "data",
     "data_errors",
@@ -344,6 +355,7 @@ __all__ = [
     "null_space",
     "objectives",
     "outlier_count",
+    "path_maxima",
     "path_norm",
     "path_saddle",
     "perturbation_law",

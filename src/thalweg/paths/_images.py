@@ -78,4 +78,4 @@ def _combined(weights: object, images: Tensor) -> Tensor:
 
 
 def _unit(rows: Tensor) -> Tensor:
-    return rows / torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+    return torch.nn.functional.normalize(rows, dim=1, eps=0.0)

@@ -258,7 +258,8 @@ def _string(step: float) -> Scheme:
     def residual(state: State, climbing: bool) -> Tensor:
         del climbing
         moved = redistributed(state.images - step * state.gradients) - state.images
-        return torch.linalg.vector_norm(moved, dim=1) / step
+        norms: Tensor = torch.linalg.vector_norm(moved, dim=1)
+        return norms / step
 
     return Scheme(lambda state, _: state.gradients, redistributed, residual)
 

@@ -91,8 +91,8 @@ def relax(
         bar.advance(note=f"residual {residual:.3g}")
         return float(state.loss.max()), force.reshape(-1)
 
-    def move(point: Float[Tensor, " p"], force: Float[Tensor, " p"], share: float) -> Float[Tensor, " p"]:
-        return scheme.settle(rule(point, force, share).view(shape)).reshape(-1)
+    def move(point: Float[Tensor, " p"], gradient: Float[Tensor, " p"], share: float) -> Float[Tensor, " p"]:
+        return scheme.settle(rule(point, gradient, share).view(shape)).reshape(-1)
 
     with landscape.reading() if batches is not None else nullcontext():
         found = follow(

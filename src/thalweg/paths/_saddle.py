@@ -27,8 +27,8 @@ def path_saddle(
 
     The highest point of a minimum-energy path between two minima is a critical point with one direction in which the
     loss falls, the path's own. The search is that of :func:`thalweg.critical_point`, Newton–MR on
-    :math:`\|\nabla L\|`, with its certificate: how far the gradient was lowered, the eigenvalues, and whether their signs
-    were all seen. Nothing binds it to the path: see ``shift``, ``spacing`` and ``on_path``.
+    :math:`\|\nabla L\|`, with its certificate: how far the gradient was lowered, the eigenvalues, and whether all of
+    their signs were seen. Nothing binds it to the path: see ``shift``, ``spacing`` and ``on_path``.
 
     Cost: that of :func:`thalweg.critical_point`.
 
@@ -63,7 +63,7 @@ def path_saddle(
     nodes = path.curve.nodes
     if nodes.ndim != 2 or nodes.shape[1] != landscape.size:
         raise ArgumentError(
-            f"path: expected images of {landscape.size} parameters, as the landscape has, got shape {tuple(nodes.shape)}."
+            f"path: expected images of {landscape.size} parameters, as the landscape has, got {tuple(nodes.shape)}."
         )
     started = time.perf_counter()
     image, last = path.highest, len(path.loss) - 1
@@ -72,9 +72,7 @@ def path_saddle(
     if image in (0, last):
         return PathSaddle(None, None, image, None, spacing, None, Cost(seconds=time.perf_counter() - started))
     top = nodes[image].to(landscape.space.device, landscape.space.dtype)
-    found = critical_point(
-        landscape.at(top), tol=tol, steps=steps, pairs=pairs, generator=generator, progress=progress
-    )
+    found = critical_point(landscape.at(top), tol=tol, steps=steps, pairs=pairs, generator=generator, progress=progress)
     higher = max(float(path.loss[0]), float(path.loss[-1]))
     return PathSaddle(
         critical=found,

@@ -28,9 +28,9 @@ def variance_rate(
 
     .. math:: \hat s^2 = \frac{2}{n} \sum_i \frac{x_i^2}{r_i}
 
-    It is the maximum-likelihood estimate where the loss along a path is the chord plus a Brownian bridge: then 2x²/(s²r)
-    is exponential, and 2n ŝ²/s² follows χ² with 2n degrees of freedom, which gives the interval. Whether the rises
-    have that law at all is tested, by Kolmogorov's distance with the rate fitted (Lilliefors, 1969) in 2,000
+    It is the maximum-likelihood estimate where the loss along a path is the chord plus a Brownian bridge: then
+    2x²/(s²r) is exponential, and 2n ŝ²/s² follows χ² with 2n degrees of freedom, which gives the interval. Whether the
+    rises have that law at all is tested, by Kolmogorov's distance with the rate fitted (Lilliefors, 1969) in 2,000
     simulations.
 
     Cost: none; the barriers are measured already.
@@ -85,8 +85,8 @@ def variance_rate_law(
 
     .. math:: \ln s^2 = \ln s_0^2 - \gamma \ln d
 
-    by least squares with weights 1/ψ′(nᵢ), the exact variance of ln ŝ² from nᵢ independent pairs. Where the rates scatter
-    more about the line than that, the errors are widened by the scatter.
+    by least squares with weights 1/ψ′(nᵢ), as ψ′(nᵢ) is the exact variance of ln ŝ² from nᵢ independent pairs. Where
+    the rates scatter more about the line than that, the errors are widened by the scatter.
 
     Cost: none. Valid for: the sizes given. Whether a power law holds at all, ``scatter`` tells for three sizes or more.
 
@@ -148,8 +148,8 @@ def reliability(
     .. math:: \text{Brier} = \frac1n \sum_i (p_i - o_i)^2, \qquad
               z = \frac{\sum_i (o_i - p_i)(1 - 2 p_i)}{\sqrt{\sum_i (1 - 2 p_i)^2\, p_i (1 - p_i)}}
 
-    For connectivity, predict with :func:`thalweg.connection_probability` at a rate that was fitted on *other* pairs, and
-    count a pair as connected at c where the highest loss of its path is at most c.
+    For connectivity, predict with :func:`thalweg.connection_probability` at a rate that was fitted on *other* pairs,
+    and count a pair as connected at c where the highest loss of its path is at most c.
 
     Cost: none. Valid for: independent outcomes. Of n(n−1)/2 pairs of n minima they are not, and intervals and p-value
     then claim too much. A small Brier score alone says little where nearly all outcomes are the same: read ``skill``.
@@ -217,7 +217,7 @@ def _from_exponential(samples: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _numbers(name: str, given: Tensor | Sequence[float], least: int) -> NDArray[np.float64]:
     try:
-        values = torch.as_tensor(given).detach().cpu().double().numpy()
+        values = torch.as_tensor(given, dtype=torch.float64).detach().cpu().numpy()
     except (TypeError, ValueError, RuntimeError) as error:
         raise ArgumentError(f"{name}: expected a sequence of numbers, got {given!r}.") from error
     if values.ndim != 1 or len(values) < least:

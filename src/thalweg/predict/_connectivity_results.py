@@ -75,7 +75,7 @@ class VarianceRateLaw(Record):
 
 @dataclass(frozen=True)
 class Reliability(Record):
-    """Predicted probabilities held against what happened.
+    r"""Predicted probabilities held against what happened.
 
     Attributes:
         predicted: Mean prediction in each bin that holds any, shape (m,).
