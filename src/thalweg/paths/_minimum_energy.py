@@ -319,7 +319,7 @@ def _first_chain(
 
 def _with_insertions(
     landscape: Landscape, chain: Float[Tensor, "n p"], ends: tuple[float, float]
-) -> Float[Tensor, "n p"]:
+) -> Float[Tensor, "m p"]:
     """Return the chain with an image in the middle of the segments on which the loss rises above its line."""
     loss = [ends[0], *(landscape.loss(image) for image in chain[1:-1]), ends[1]]
     middles = (chain[1:] + chain[:-1]) / 2

@@ -15,6 +15,8 @@ from thalweg.predict._connectivity_results import Reliability, VarianceRate, Var
 from thalweg.vectors import draw_seeds
 
 _SIMULATIONS = 2000
+# Numbers held at a time while outcomes are drawn.
+_DRAWN = 1 << 21
 
 
 def variance_rate(
@@ -142,11 +144,15 @@ def reliability(
     *,
     bins: int = 10,
     level: float = 0.95,
+    generator: torch.Generator | None = None,
 ) -> Reliability:
     r"""Hold predicted probabilities against outcomes: a calibration table and the Brier score.
 
     .. math:: \text{Brier} = \frac1n \sum_i (p_i - o_i)^2, \qquad
-              z = \frac{\sum_i (o_i - p_i)(1 - 2 p_i)}{\sqrt{\sum_i (1 - 2 p_i)^2\, p_i (1 - p_i)}}
+              \chi^2 = \sum_{\text{bins}} \frac{\bigl(\sum_{i} (o_i - p_i)\bigr)^2}{\sum_{i} p_i (1 - p_i)}
+
+    The law of χ² where the predictions are right comes from 2,000 draws of outcomes with these probabilities, so that
+    bins with few of them do no harm.
 
     For connectivity, predict with :func:`thalweg.connection_probability` at a rate that was fitted on *other* pairs,
     and count a pair as connected at c where the highest loss of its path is at most c.
@@ -159,6 +165,7 @@ def reliability(
         happened: Whether it came true, shape (n,), of ``bool`` or 0 and 1.
         bins: Of equal width from 0 to 1; empty ones are left out.
         level: Of the binomial intervals.
+        generator: Of the draws; ``None`` is a fresh one of seed 0.
 
     Raises:
         ArgumentError: If the lengths differ, a probability lies outside of [0, 1], an outcome is neither true nor
@@ -189,8 +196,7 @@ def reliability(
     low = np.where(true > 0, stats.beta.ppf(tail, np.maximum(true, 1), counts - true + 1), 0.0)
     high = np.where(true < counts, stats.beta.ppf(1 - tail, true + 1, np.maximum(counts - true, 1)), 1.0)
     brier, base = float(((p - o) ** 2).mean()), float(o.mean())
-    variance = float(((1 - 2 * p) ** 2 * p * (1 - p)).sum())
-    z = float(((o - p) * (1 - 2 * p)).sum()) / math.sqrt(variance) if variance > 0 else None
+    chi2, p_value = _chi_squared(p, o, which, generator)
     return Reliability(
         predicted=torch.from_numpy(means),
         observed=torch.from_numpy(true / counts),
@@ -202,9 +208,33 @@ def reliability(
         base_rate=base,
         skill=1 - brier / (base * (1 - base)) if 0 < base < 1 else None,
         calibration_error=float((counts * np.abs(means - true / counts)).sum() / total),
-        z=z,
-        p_value=None if z is None else float(2 * stats.norm.sf(abs(z))),
+        chi_squared=chi2,
+        p_value=p_value,
     )
+
+
+def _chi_squared(
+    p: NDArray[np.float64], o: NDArray[np.float64], which: NDArray[np.int64], generator: torch.Generator | None
+) -> tuple[float | None, float | None]:
+    """Return the statistic over the bins, and the share of drawn outcomes in which it is as large."""
+    source = np.random.default_rng(draw_seeds(generator, 1)[0])
+    order = np.argsort(which, kind="stable")
+    p, o = p[order], o[order]
+    starts = np.unique(which[order], return_index=True)[1]
+    variance = np.add.reduceat(p * (1 - p), starts)
+    if not (variance > 0).any():
+        return None, None
+
+    def statistic(outcomes: NDArray[np.float64]) -> NDArray[np.float64]:
+        gaps = np.add.reduceat(outcomes - p, starts, axis=1)
+        return np.asarray((gaps**2 / np.where(variance > 0, variance, np.inf)).sum(axis=1))
+
+    found, as_large = float(statistic(o[None])[0]), 0
+    rows = max(1, _DRAWN // len(p))
+    for done in range(0, _SIMULATIONS, rows):
+        size = (min(rows, _SIMULATIONS - done), len(p))
+        as_large += int((statistic((source.uniform(size=size) < p).astype(float)) >= found * (1 - 1e-12)).sum())
+    return found, (1 + as_large) / (1 + _SIMULATIONS)
 
 
 def _from_exponential(samples: NDArray[np.float64]) -> NDArray[np.float64]:

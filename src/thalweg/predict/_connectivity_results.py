@@ -68,7 +68,7 @@ class VarianceRateLaw(Record):
 
     def __str__(self) -> str:
         return (
-            f"s² = {self.prefactor:.4g} d^{-self.exponent:.3g}, exponent γ = {self.exponent:.3g} "
+            f"s² = {self.prefactor:.4g} d^(−γ), γ = {self.exponent:.3g} "
             f"[{self.exponent_low:.3g}, {self.exponent_high:.3g}] from {len(self.sizes)} sizes"
         )
 
@@ -88,9 +88,9 @@ class Reliability(Record):
         base_rate: Share of all that came true.
         skill: 1 − brier / brier of predicting the base rate; ``None`` where all outcomes are the same.
         calibration_error: Mean of \|predicted − observed\| over the bins, by their counts.
-        z: Spiegelhalter's (1986) statistic, standard normal for calibrated predictions of independent outcomes;
-            ``None`` where all predictions are 0, ½ or 1.
-        p_value: Chance of such a \|z\|; ``None`` where z is.
+        chi_squared: Sum over the bins of (observed − predicted)² by its variance under the predictions; ``None`` where
+            all of them are 0 or 1.
+        p_value: Chance of so large a one if outcomes are independent and have the probabilities predicted.
     """
 
     predicted: Tensor
@@ -103,7 +103,7 @@ class Reliability(Record):
     base_rate: float
     skill: float | None
     calibration_error: float
-    z: float | None
+    chi_squared: float | None
     p_value: float | None
 
     def __str__(self) -> str:
