@@ -12,15 +12,8 @@ from thalweg import (
 )
 from thalweg._version import __version__
 from thalweg.errors import ThalwegError
-from thalweg.estimate import (
-    Cost,
-    Estimate,
-    Provenance,
-)
-from thalweg.figures import (
-    draw,
-    plot,
-)
+from thalweg.estimate import Cost, Estimate, Provenance
+from thalweg.figures import draw, plot
 from thalweg.krylov import (
     Budget,
     Checkpointed,
@@ -43,10 +36,7 @@ from thalweg.krylov import (
     spectral_moment,
     trace,
 )
-from thalweg.landscape import (
-    Evaluation,
-    Landscape,
-)
+from thalweg.landscape import Evaluation, Landscape
 from thalweg.measures import (
     AdaptiveSharpness,
     Alignment,
@@ -171,27 +161,29 @@ from thalweg.operators import (
 )
 from thalweg.paths import (
     Barrier,
+    Bottlenecks,
+    MinimumEnergyPath,
+    PathSaddle,
     PathScan,
     barrier,
+    bottlenecks,
     linear_path,
+    nudged_elastic_band,
+    path_maxima,
+    path_saddle,
+    string_method,
 )
 from thalweg.predict import (
+    CriticalWidth,
     Diagnosis,
     Finding,
     LayerHealth,
+    critical_width,
     diagnose,
 )
 from thalweg.progress import Progress
-from thalweg.report import (
-    read_results,
-    write_report,
-)
-from thalweg.study import (
-    Findings,
-    Measurement,
-    SurveySettings,
-    survey,
-)
+from thalweg.report import read_results, write_report
+from thalweg.study import Findings, Measurement, SurveySettings, survey
 from thalweg.surfaces import (
     Directions,
     Line,
@@ -202,10 +194,8 @@ from thalweg.surfaces import (
     plane_scan,
     random_directions,
 )
-from thalweg.training import (
-    History,
-    train,
-)
+from thalweg.theory import connection_probability
+from thalweg.training import History, train
 from thalweg.vectors import VectorSpace
 
 __all__ = [
@@ -215,6 +205,7 @@ __all__ = [
     "Barrier",
     "BlockSpectra",
     "BlockStructure",
+    "Bottlenecks",
     "Budget",
     "BulkEdge",
     "Capacity",
@@ -226,6 +217,7 @@ __all__ = [
     "Convergence",
     "Cost",
     "CriticalPoint",
+    "CriticalWidth",
     "Curvature",
     "DataDimension",
     "DataErrors",
@@ -262,12 +254,14 @@ __all__ = [
     "Measurement",
     "Measures",
     "MemoryPlan",
+    "MinimumEnergyPath",
     "NegativeCurvature",
     "NoiseModel",
     "NoiseModels",
     "NoiseTolerance",
     "NullSpace",
     "Operator",
+    "PathSaddle",
     "PathScan",
     "PerturbationLaw",
     "Progress",
@@ -299,11 +293,14 @@ __all__ = [
     "block",
     "block_spectra",
     "block_structure",
+    "bottlenecks",
     "capacity",
     "checkpointed",
     "condition_numbers",
     "confinement",
+    "connection_probability",
     "critical_point",
+    "critical_width",
     "cross_fitted",
     "data",
     "data_errors",
@@ -354,10 +351,13 @@ __all__ = [
     "negative_curvature",
     "noise_models",
     "noise_tolerance",
+    "nudged_elastic_band",
     "null_space",
     "objectives",
     "outlier_count",
+    "path_maxima",
     "path_norm",
+    "path_saddle",
     "perturbation_law",
     "plane_scan",
     "plot",
@@ -378,6 +378,7 @@ __all__ = [
     "spectral_moment",
     "spectral_width",
     "spectrum",
+    "string_method",
     "study",
     "subset_size",
     "subspace_drift",

@@ -55,6 +55,11 @@ def test_what_is_watched_is_where_the_steps_began():
         assert value == pytest.approx(quadratic(point)[0])
 
 
+def test_a_watch_ends_the_walk_at_the_point_that_it_sees():
+    found = follow(quadratic, START, momentum(0.1, 0.0), 100, watch=lambda step, value, point: step == 4)
+    torch.testing.assert_close(found, (1 - 0.1 * DIAGONAL) ** 4 * START)
+
+
 def test_langevin_has_the_stationary_law_of_its_discrete_chain():
     r"""x ← (1 − a)x + √ε ξ with a = ε(βλ + γ)/2 has the variance ε/(1 − (1 − a)²); γ pulls to the anchor."""
     space, beta, gamma, lr = VectorSpace(3, torch.float64, torch.device("cpu")), 2.0, 1.0, 0.2

@@ -12,7 +12,7 @@ from thalweg.progress import Progress
 
 Slope = Callable[[Float[Tensor, " p"]], tuple[float, Float[Tensor, " p"]]]
 Schedule = Callable[[int], float]
-Watch = Callable[[int, float, Float[Tensor, " p"]], None]
+Watch = Callable[[int, float, Float[Tensor, " p"]], bool | None]
 
 
 class Rule(Protocol):
@@ -41,7 +41,8 @@ def follow(
         rule: Where to go.
         steps: How many.
         schedule: The share of the rule's step by its number from 0; constant 1 by default.
-        watch: Told of the number of each step, and the value and the point before it.
+        watch: Told of the number of each step, and the value and the point before it; where it returns ``True``, the
+            walk ends at that point.
         bar: Told of every step.
 
     Raises:
@@ -55,8 +56,8 @@ def follow(
             raise _diverged(step, str(error)) from error
         if not math.isfinite(value):
             raise _diverged(step, f"the value is {value}.")
-        if watch is not None:
-            watch(step, value, point)
+        if watch is not None and watch(step, value, point):
+            break
         point = rule(point, gradient, 1.0 if schedule is None else schedule(step))
         if bar is not None:
             bar.advance()
