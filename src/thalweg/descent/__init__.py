@@ -15,6 +15,7 @@ from thalweg.descent._rules import (
     langevin,
     momentum,
 )
+from thalweg.descent._standing import standing
 
 __all__ = [
     "Descended",
@@ -26,4 +27,5 @@ __all__ = [
     "langevin",
     "momentum",
     "newton_mr",
+    "standing",
 ]

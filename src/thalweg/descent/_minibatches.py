@@ -58,9 +58,18 @@ class Minibatches:
         """Minibatches of one pass over the data."""
         return self._landscape.count // self.size
 
-    def slope(self, theta: Float[Tensor, " p"]) -> tuple[float, Float[Tensor, " p"]]:
-        """Return loss and gradient at θ on the next minibatch; raises as :meth:`Landscape.gradient` does."""
-        return self.slope_of(self._landscape.leaves(theta), theta)
+    def advance(self) -> None:
+        """Take the next minibatch, for :meth:`again` and what repeats."""
+        self._batch = taken(self._data, self._next())
+
+    def slope(self, theta: Float[Tensor, " p"], *, repeat: bool = False) -> tuple[float, Float[Tensor, " p"]]:
+        """Return loss and gradient at θ on the next minibatch; raises as :meth:`Landscape.gradient` does.
+
+        Args:
+            theta: Where.
+            repeat: Whether to take the last minibatch once more.
+        """
+        return self.slope_of(self._landscape.leaves(theta), theta, repeat=repeat)
 
     def slope_of(
         self,
@@ -69,6 +78,7 @@ class Minibatches:
         *,
         places: list[GradientEdge] | None = None,
         out: Float[Tensor, " p"] | None = None,
+        repeat: bool = False,
     ) -> tuple[float, Float[Tensor, " p"]]:
         """Return loss and gradient at leaves on the next minibatch; raises as :meth:`slope` does.
 
@@ -78,9 +88,11 @@ class Minibatches:
             places: Of the leaves in the graph, where the model holds them already, by the landscape's ``held()``, and
                 needs nothing else.
             out: Where to write the gradient.
+            repeat: Whether to take the last minibatch once more.
         """
         landscape = self._landscape
-        self._batch = taken(self._data, self._next())
+        if not repeat:
+            self.advance()
         free = places is not None
         outputs = (
             landscape.objective.outputs(landscape.model, self._batch)
@@ -93,7 +105,7 @@ class Minibatches:
         return number, landscape.layout.flatten(parts, like, out=out)
 
     def again(self, theta: Float[Tensor, " p"]) -> float:
-        """Return the loss at another θ on the minibatch of the last :meth:`slope`; raises as that does."""
+        """Return the loss at another θ on the last minibatch; raises as that does."""
         landscape = self._landscape
         with torch.no_grad():
             value = landscape.terms(landscape.leaves(theta, grad=False), self._batch).weighted_sum()

@@ -2,18 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.autograd.graph import GradientEdge
 from torch.nn import functional
 
-from thalweg.descent import Minibatches
+from thalweg.descent import Minibatches, standing
 from thalweg.descent._follow import Slope
 from thalweg.landscape import Landscape
-from thalweg.landscape._gradients import edges
 from thalweg.measures._projection import Projection
 from thalweg.measures._projection_fastfood import Fastfood
 
@@ -21,9 +18,7 @@ from thalweg.measures._projection_fastfood import Fastfood
 class Subspace:
     r"""The slope of a landscape in the coordinates of a subspace, :math:`\nabla_z L(\theta_0 + Pz) = P^\top \nabla L`.
 
-    One vector holds the point of all steps, and the leaves are views of it, as they are in an optimizer of PyTorch; the
-    model holds them from the first step to the last. Copies, and putting them in place anew, would take a tenth
-    of a step of a small network each.
+    One vector holds the point of all steps, and the model holds views of it, as :func:`thalweg.descent.standing` does.
 
     Args:
         landscape: Where.
@@ -51,29 +46,14 @@ class Subspace:
     @contextmanager
     def walking(self) -> Iterator[Slope]:
         """Give the slope for the length of a walk; use inside the landscape's ``reading()``."""
-        landscape = self._landscape
-        kinds = {leaf.dtype for leaf in landscape.leaves(grad=False)}
-        # Batch norm in train mode needs buffers of its own to write into, and autocast a place to be in.
-        direct = kinds == {self._theta.dtype} and landscape.mode == "eval" and landscape.autocast is None
-        if self._minibatches is None or not direct:
-            yield self._anew
-            return
-        leaves = [view.detach().requires_grad_() for view in landscape.layout.views(self._theta)]
-        with landscape.held(leaves):
-            yield partial(self._held, leaves, edges(leaves))
+        with standing(self._landscape, self._theta, self._gradient, self._minibatches) as evaluate:
 
-    def _held(self, leaves: list[Tensor], places: list[GradientEdge], z: Tensor) -> tuple[float, Tensor]:
-        assert self._minibatches is not None  # noqa: S101 - walking() looks
-        self._move(z)
-        value, _ = self._minibatches.slope_of(leaves, self._theta, places=places, out=self._gradient)
-        return value, self._pull()
+            def slope(z: Tensor) -> tuple[float, Tensor]:
+                self._move(z)
+                value = evaluate()
+                return value, self._pull()
 
-    def _anew(self, z: Tensor) -> tuple[float, Tensor]:
-        self._move(z)
-        evaluate = self._landscape.loss_and_gradient if self._minibatches is None else self._minibatches.slope
-        value, gradient = evaluate(self._theta)
-        self._gradient.copy_(gradient)
-        return value, self._pull()
+            yield slope
 
     def _move(self, z: Tensor) -> None:
         with torch.no_grad():

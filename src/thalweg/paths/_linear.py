@@ -1,17 +1,18 @@
 """The straight line between two points in parameter space."""
 
-import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from thalweg.errors import ArgumentError
 from thalweg.estimate import Cost
 from thalweg.landscape import Landscape
+from thalweg.landscape._batches import Batch
 from thalweg.landscape._require import require_vector
 from thalweg.landscape._sampling import grid, sample
+from thalweg.paths._alike import require_alike, require_arrival
+from thalweg.paths._along import Statistics, mixed, passes, repaired, require_statistics
 from thalweg.paths._results import PathScan
 from thalweg.progress import Progress
 
@@ -22,6 +23,8 @@ def linear_path(
     *,
     points: int = 15,
     labels: tuple[str, str] = ("A", "B"),
+    statistics: Statistics = "interpolated",
+    estimate_on: Iterable[Batch] | None = None,
     progress: bool | Progress = False,
 ) -> PathScan:
     r"""Loss and metrics along the straight line between two points.
@@ -31,10 +34,12 @@ def linear_path(
     Every point is computed from the two ends, both of which are met exactly. Where ``end`` is a landscape, the
     floating-point buffers of the two models (running statistics of batch norm) are interpolated with the
     same α, so that the ends are the two models themselves; other buffers are those of the nearer end. This is
-    the path of Frankle et al. (2020) without any repair: statistics estimated anew at every α are another path, and
-    usually a lower one (Jordan et al., 2023). Where ``end`` is a vector, the buffers stay those of ``start``.
+    the path of Frankle et al. (2020) without any repair. With ``statistics="re-estimated"`` batch norm's are taken anew
+    at every α (:func:`thalweg.landscape.reestimated_buffers`), the ends included: another path, and usually a lower
+    one (Jordan et al., 2023). Where ``end`` is a vector, the buffers stay those of ``start``.
 
-    Cost: ``points`` passes without gradients, and one more that checks that the path ends where ``end`` stands.
+    Cost: ``points`` passes without gradients, twice as many with statistics that are re-estimated, and one or two more
+    that check that the path ends where ``end`` stands.
 
     Valid for: any model. Hidden units are not matched: two networks may compute the same function and still have
     a high barrier between them (Entezari et al., 2022).
@@ -44,6 +49,9 @@ def linear_path(
         end: The landscape at α = 1, of the same architecture, data and objective; or its θ, shape (P,).
         points: Number of points n, both ends included; an odd number has α = ½ among them.
         labels: Names of the two ends.
+        statistics: Of batch norm: "interpolated" or "re-estimated".
+        estimate_on: Batches to estimate them on, by default those of ``start``; give the training batches where
+            the landscapes are those of test data.
         progress: ``True`` for a bar on the terminal, or a reporter, see :mod:`thalweg.progress`.
 
     Returns:
@@ -65,8 +73,9 @@ def linear_path(
         >>> path.loss, path.distance
         (tensor([0.5000, 0.0000, 0.5000], dtype=torch.float64), tensor([0., 1., 2.], dtype=torch.float64))
     """
+    require_statistics(statistics)
     if isinstance(end, Landscape):
-        _require_alike(start, end)
+        require_alike(start, end)
         last, buffers = end.theta, end.buffers
     else:
         last, buffers = require_vector(start.space, end, "end").clone(), start.buffers
@@ -75,63 +84,22 @@ def linear_path(
 
     def along() -> Iterator[Landscape]:
         for alpha in position.tolist():
-            yield start.at(_between(first, last, alpha), buffers=_mixed(own, buffers, alpha))
+            there = start.at(_between(first, last, alpha), buffers=mixed(own, buffers, alpha))
+            yield repaired(there, statistics, estimate_on)
 
     found = sample(along(), points, f"path {labels[0]} → {labels[1]}", progress)
-    cost = found.cost
+    each = passes(start, statistics)
+    cost = found.cost + Cost(losses=(each - 1) * points)
     if isinstance(end, Landscape):
-        _require_arrival(float(found.loss[-1]), end)
-        cost += Cost(losses=1)
+        # With other statistics the path does not end at the loss of the model itself, but must still pass its weights.
+        arrived = float(found.loss[-1]) if each == 1 else start.at(last, buffers=buffers).loss()
+        require_arrival(arrived, end)
+        cost += Cost(losses=each)
     distance = position * float(torch.linalg.vector_norm((last - first).double()))
-    return PathScan(position, distance, found.loss, found.metrics, kind="linear", labels=labels, cost=cost)
+    return PathScan(
+        position, distance, found.loss, found.metrics, kind="linear", labels=labels, cost=cost, statistics=statistics
+    )
 
 
 def _between(first: Tensor, last: Tensor, alpha: float) -> Tensor:
     return (1 - alpha) * first + alpha * last
-
-
-def _mixed(first: dict[str, Tensor], last: dict[str, Tensor], alpha: float) -> dict[str, Tensor]:
-    return {
-        name: _between(value, last[name], alpha)
-        if value.is_floating_point()
-        else (value if alpha < 0.5 else last[name])
-        for name, value in first.items()
-    }
-
-
-def _require_alike(start: Landscape, end: Landscape) -> None:
-    theirs = {
-        "parameters": (
-            dict(zip(start.layout.names, start.layout.shapes, strict=True)),
-            dict(zip(end.layout.names, end.layout.shapes, strict=True)),
-        ),
-        "buffers": (
-            {name: buffer.shape for name, buffer in start.buffers.items()},
-            {name: buffer.shape for name, buffer in end.buffers.items()},
-        ),
-    }
-    for kind, (ours, others) in theirs.items():
-        if ours != others:
-            different = sorted(name for name in ours.keys() | others.keys() if ours.get(name) != others.get(name))
-            raise ArgumentError(
-                f"end: expected the {kind} of start, got others at {different[0]}"
-                + (f" and {len(different) - 1} more." if len(different) > 1 else ".")
-            )
-    for kind, one, other in (
-        ("type and device", f"{start.space.dtype} on {start.space.device}", f"{end.space.dtype} on {end.space.device}"),
-        ("mode", start.mode, end.mode),
-        ("number of samples", start.count, end.count),
-    ):
-        if one != other:
-            raise ArgumentError(f"end: expected the {kind} of start, {one}, got {other}.")
-
-
-def _require_arrival(found: float, end: Landscape) -> None:
-    expected = end.loss()
-    # Other micro-batches sum in another order; other data differ in the first digits.
-    tolerance = math.sqrt(torch.finfo(end.space.dtype).eps)
-    if not math.isclose(found, expected, rel_tol=tolerance, abs_tol=tolerance * 1e-3):
-        raise ArgumentError(
-            f"end: expected the loss of start's model and data at α = 1, {found:.9g}, got {expected:.9g}. The two ends "
-            "must share their data, their objective, and the values of all parameters that are not selected."
-        )

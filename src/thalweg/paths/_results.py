@@ -17,9 +17,10 @@ class PathScan(Record):
         distance: Length along the path from α = 0 in parameter space, shape (n,), signed.
         loss: L at each point, shape (n,), float64; NaN where it is not finite.
         metrics: Further curves by name, each of shape (n,).
-        kind: "linear", …
+        kind: "linear", "bezier", "chain", …
         labels: Names of the two ends.
         cost: What it took.
+        statistics: Of batch norm along the path, "interpolated" or "re-estimated".
     """
 
     position: Tensor
@@ -29,9 +30,17 @@ class PathScan(Record):
     kind: str = "linear"
     labels: tuple[str, str] = ("A", "B")
     cost: Cost = Cost()
+    statistics: str = "interpolated"
+
+    @property
+    def gaps(self) -> int:
+        """Points whose loss is not finite."""
+        return int((~self.loss.isfinite()).sum())
 
     def __str__(self) -> str:
-        return f"{self.kind} path {self.labels[0]} → {self.labels[1]}, {len(self.position)} points"
+        gaps = f", {self.gaps} of them not finite" if self.gaps else ""
+        anew = ", statistics re-estimated" if self.statistics == "re-estimated" else ""
+        return f"{self.kind} path {self.labels[0]} → {self.labels[1]}, {len(self.position)} points{gaps}{anew}"
 
 
 @dataclass(frozen=True)
