@@ -1,23 +1,41 @@
 """Paths between points of a landscape, and how far the loss rises on them."""
 
+from thalweg.paths._align import align
+from thalweg.paths._align_many import align_many
+from thalweg.paths._alignment_results import Alignment, JointAlignment
 from thalweg.paths._arc import curve_energy, curve_length
 from thalweg.paths._barrier import barrier
 from thalweg.paths._curve import Curve
 from thalweg.paths._curve_results import TrainedCurve
 from thalweg.paths._curve_scan import curve_scan
 from thalweg.paths._linear import linear_path
+from thalweg.paths._permutation_results import AxisUnits, FrozenUnits, HiddenUnits, PermutationSymmetry
+from thalweg.paths._permuted import permuted
+from thalweg.paths._repair import repaired_path
 from thalweg.paths._results import Barrier, PathScan
+from thalweg.paths._symmetry import permutations
 from thalweg.paths._train_curve import train_curve
 
 __all__ = [
+    "Alignment",
+    "AxisUnits",
     "Barrier",
     "Curve",
+    "FrozenUnits",
+    "HiddenUnits",
+    "JointAlignment",
     "PathScan",
+    "PermutationSymmetry",
     "TrainedCurve",
+    "align",
+    "align_many",
     "barrier",
     "curve_energy",
     "curve_length",
     "curve_scan",
     "linear_path",
+    "permutations",
+    "permuted",
+    "repaired_path",
     "train_curve",
 ]

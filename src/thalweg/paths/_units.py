@@ -369,7 +369,7 @@ def within_block(axis: Axis, start: int, size: int) -> dict[Unit, int]:
     axis = resolved(axis)
     while isinstance(axis, Blocks):
         for place, part in enumerate(axis.parts):
-            if 0 <= start and start + size <= part.size:
+            if start >= 0 and start + size <= part.size:
                 if axis.key is not None:
                     chosen_blocks[axis.key] = place
                 axis = part

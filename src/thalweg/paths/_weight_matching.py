@@ -120,7 +120,13 @@ class Matcher:
 
 
 def match_weights(
-    ours: Tensors, theirs: Tensors, symmetry: PermutationSymmetry, *, restarts: int, sweeps: int, generator: torch.Generator
+    ours: Tensors,
+    theirs: Tensors,
+    symmetry: PermutationSymmetry,
+    *,
+    restarts: int,
+    sweeps: int,
+    generator: torch.Generator,
 ) -> Match:
     """Return the best match of several: from where they stand, from what units look like, and from random orders."""
     matcher = Matcher(ours, theirs, symmetry)
