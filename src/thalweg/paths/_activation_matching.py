@@ -32,23 +32,19 @@ class Moments:
     count: int = 0
     sums: list[Tensor] = field(default_factory=list)
     squares: list[Tensor] = field(default_factory=list)
-    products: Tensor | None = None
+    products: Tensor = field(default_factory=lambda: torch.zeros(()))
 
     def add(self, ours: Tensor, theirs: Tensor) -> None:
         """Count the samples of one batch, each network's of shape (n, samples)."""
         self.count += ours.shape[1]
         sums, squares = [x.sum(1) for x in (ours, theirs)], [x.square().sum(1) for x in (ours, theirs)]
         products = ours @ theirs.T
-        if self.products is None:
-            self.sums, self.squares, self.products = sums, squares, products
-        else:
-            self.sums = [a + b for a, b in zip(self.sums, sums, strict=True)]
-            self.squares = [a + b for a, b in zip(self.squares, squares, strict=True)]
-            self.products = self.products + products
+        self.sums = [a + b for a, b in zip(self.sums, sums, strict=True)] if self.sums else sums
+        self.squares = [a + b for a, b in zip(self.squares, squares, strict=True)] if self.squares else squares
+        self.products = self.products.to(products.device) + products
 
     def correlations(self) -> Tensor:
         """Return the correlation of each unit of one network with each of the other; 0 for units that never vary."""
-        assert self.products is not None
         means = [total / self.count for total in self.sums]
         pairs = zip(self.squares, means, strict=True)
         variances = [(square / self.count - mean.square()).clamp(min=0) for square, mean in pairs]
@@ -80,9 +76,9 @@ def match_activations(reference: Landscape, other: Landscape, symmetry: Permutat
     order = dict[str, Tensor]()
     for root, inner in pairs:
         gains = no_gains(root, inner)
-        for found in moments.values():
-            if found.root == root.name:
-                _gain(gains, found)
+        for held in moments.values():
+            if held.root == root.name:
+                _gain(gains, held)
         order.update(best_order(gains))
     return order
 

@@ -57,7 +57,7 @@ class AffineLayer:
         weight: Name of the parameter.
         weight_axis: Which of the parameter's axes the output's units are on.
         bias: Name of what is added, if that is a parameter.
-        axis: Which axis of the output its units are on.
+        axis: Which axis of the output its units are on: with one of rows or items before it, the second.
     """
 
     output: str
@@ -65,7 +65,7 @@ class AffineLayer:
     weight: str
     weight_axis: int
     bias: str | None
-    axis: int
+    axis: int = 1
 
 
 def affine_layers(found: Trace) -> list[AffineLayer]:
@@ -75,25 +75,29 @@ def affine_layers(found: Trace) -> list[AffineLayer]:
     for node in found.graph.graph.nodes:
         kind = getattr(node.target, "overloadpacket", None)
         if kind is aten.convolution and not node.args[6]:
-            data, weight, bias, turned, axis = *node.args[:3], False, 1
+            data, weight, bias = node.args[:3]
+            turned = False
         elif kind is aten.addmm:
-            (bias, data, weight), turned, axis = node.args[:3], True, 1
+            bias, data, weight = node.args[:3]
+            turned = True
         elif kind is aten.mm:
-            (data, weight), bias, turned, axis = node.args[:2], None, True, 1
+            (data, weight), bias, turned = node.args[:2], None, True
         else:
             continue
-        # A product with a parameter itself has its outputs on the parameter's last axis, with its transpose on the first.
+        # Of a product with a parameter itself, the outputs are on the last axis; with its transpose, on the first.
         if turned and weight.op == "call_function" and weight.target is aten.t.default:
             weight, turned = weight.args[0], False
         if weight not in names or not _once(weight):
             continue
         added = names[bias] if bias in names and _once(bias) else None
-        out.append(AffineLayer(node.name, data.name, names[weight], int(turned), added, axis))
+        out.append(AffineLayer(node.name, data.name, names[weight], int(turned), added))
     return out
 
 
 def _once(node: fx.Node) -> bool:
-    return len(node.users) == 1 and all(len(user.users) == 1 or user.target is not aten.t.default for user in node.users)
+    return len(node.users) == 1 and all(
+        len(user.users) == 1 or user.target is not aten.t.default for user in node.users
+    )
 
 
 def layers(found: Trace) -> list[tuple[str, str, str]]:

@@ -36,19 +36,19 @@ def align(
     .. math:: P^* = \arg\min_P \lVert \theta_A - P\theta_B \rVert^2 \quad\text{(weights)}, \qquad
         P_g^* = \arg\max_{P_g} \sum_i \operatorname{corr}\big(a_i, (P_g b)_i\big) \quad\text{(activations)}
 
-    "weights" is the coordinate descent of Ainsworth et al. (2023): one group of units after the other is put in its best
-    order, the others held, which is a linear assignment; heads are assigned by what the units within them can reach, so
-    that both levels are optimal together. It starts from the order in which units are recognised by what does
-    not depend on the order of the others (their sorted weights), from where they stand, and from random orders, and keeps the
-    best. The distance never rises, and a network that was only permuted is recognised exactly. "activations"
-    correlates what layers read and write on the reference's data (Li et al., 2015), and needs no iteration.
+    "weights" is the coordinate descent of Ainsworth et al. (2023): one group of units after the other is put in its
+    best order, the others held, which is a linear assignment; heads are assigned by what the units within them can
+    reach, so that both levels are optimal together. It starts from the order in which units are recognised by what
+    does not depend on the order of the others (their sorted weights), from where they stand, and from random orders,
+    and keeps the best. The distance never rises, and a network that was only permuted is recognised exactly.
+    "activations" correlates what layers read and write on the reference's data (Li et al., 2015), and needs no iteration.
 
     Cost: "weights" none on data, except one pass over one batch of each network to trace it and four to check; each
     sweep permutes the weights once and solves an assignment, O(n³), for every group. "activations" traces and runs
     both networks once on all data.
 
-    Valid for: networks of one architecture. The problem is hard, so that the distance found is an upper bound on that of
-    the best order; so is a barrier on the line between.
+    Valid for: networks of one architecture. The problem is hard, so that the distance found is an upper bound on that
+    of the best order; so is a barrier on the line between.
 
     Args:
         reference: The network that stays.
@@ -133,7 +133,7 @@ def shared_symmetry(landscapes: Sequence[Landscape], symmetry: PermutationSymmet
         if not any(one.operation == "the check" for one in found.frozen) and ours != theirs:
             differing = [key[0] for key in ours | theirs if ours.get(key) != theirs.get(key)]
             raise ArgumentError(
-                f"other: expected layers that are connected as those of reference, got others around {_listed(differing)}."
+                f"other: expected layers connected as those of reference, got others around {_listed(differing)}."
             )
     return found
 

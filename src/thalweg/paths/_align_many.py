@@ -1,5 +1,6 @@
 """Put the hidden units of many networks in one order."""
 
+import math
 import time
 from collections.abc import Sequence
 
@@ -66,9 +67,11 @@ def align_many(
     symmetry = shared_symmetry(landscapes, symmetry)
     source = torch.Generator().manual_seed(0) if generator is None else generator
     weights = [landscape.split(landscape.theta) for landscape in landscapes]
-    orders = [identity(symmetry)]
-    for theirs in weights[1:]:
-        orders.append(match_weights(weights[0], theirs, symmetry, restarts=2, sweeps=sweeps, generator=source).order)
+    matches = [
+        match_weights(weights[0], theirs, symmetry, restarts=2, sweeps=sweeps, generator=source)
+        for theirs in weights[1:]
+    ]
+    orders = [identity(symmetry), *(match.order for match in matches)]
     history, converged = [_spread(weights, orders, symmetry)], False
     with track(sweeps, "aligning networks", progress) as bar:
         for _ in range(sweeps):
@@ -103,4 +106,4 @@ def _spread(weights: list[dict[str, Tensor]], orders: list[dict[str, Tensor]], s
     for name in weights[0]:
         values = torch.stack([one[name].double() for one in placed])
         total += float((values - values.mean(0)).square().sum())
-    return (total / len(weights)) ** 0.5
+    return math.sqrt(total / len(weights))

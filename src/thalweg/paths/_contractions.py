@@ -16,6 +16,11 @@ class NotUnderstood(Exception):  # noqa: N818 - no error: the axes are frozen
     """A rule does not know this use of its operation."""
 
 
+def argument_names(target: Any) -> list[str]:
+    """Return the names of an operation's arguments."""
+    return [argument.name for argument in target._schema.arguments]  # noqa: SLF001 - the only place that says it
+
+
 def contracted(units: Units, ours: Axis, theirs: Axis, batch: Axes) -> None:
     """Sum over an axis of two arguments, entry by entry along axes that both have."""
     units.unify(ours, theirs)
@@ -89,8 +94,7 @@ def _convolution(units: Units, given: list[Any], node: fx.Node, axes: Callable[[
 
 def _attention(units: Units, given: list[Any], node: fx.Node, axes: Callable[[Any], Axes]) -> Any:
     """softmax(q kᵀ) v: heads are batch axes, units of a head are summed over in q and k."""
-    arguments = [argument.name for argument in node.target._schema.arguments]  # noqa: SLF001 - its only description
-    named = {**dict(zip(arguments, given, strict=False)), **node.kwargs}
+    named: dict[str, Any] = {**dict(zip(argument_names(node.target), given, strict=False)), **node.kwargs}
     if named.get("dropout_p", 0.0) > 0:
         raise NotUnderstood
     query, key, value = (axes(one) for one in given[:3])

@@ -4,7 +4,6 @@ A rule reads the axes of an operation's arguments, says which of them must be pe
 the result. An operation without a rule freezes what flows into it.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -74,10 +73,10 @@ def _ordered(units: Units, given: list[Any], node: fx.Node, axes: Callable[[Any]
     for dim in [given[1]] if isinstance(given[1], int) else given[1]:
         units.fix(kept[dim])
         kept[dim] = Fixed(kept[dim].size)
-    return each(node, lambda value: list(kept))
+    return each(node, lambda value: kept[: value.ndim])
 
 
-def _triangle(units: Units, given: list[Any], node: fx.Node, axes: Callable[[Any], Axes]) -> Axes:
+def _triangle(units: Units, given: list[Any], node: fx.Node, axes: Callable[[Any], Axes]) -> Any:
     return _ordered(units, [given[0], [-2, -1]], node, axes)
 
 
@@ -141,7 +140,6 @@ def _embedding(units: Units, given: list[Any], node: fx.Node, axes: Callable[[An
 
 def _indexed(units: Units, given: list[Any], node: fx.Node, axes: Callable[[Any], Axes]) -> Axes:
     """``x[i, j, …]`` by tensors of whole numbers at neighbouring places: the order of those axes matters."""
-    del node
     kept, by = axes(given[0]), given[1]
     places = [place for place, one in enumerate(by) if one is not None]
     if any(by[place].meta["val"].dtype in (torch.bool, torch.uint8) for place in places):
@@ -152,7 +150,7 @@ def _indexed(units: Units, given: list[Any], node: fx.Node, axes: Callable[[Any]
         units.fix(kept[place])
         for axis in axes(by[place]):
             units.fix(axis)
-    shape = torch.broadcast_shapes(*(by[place].meta["val"].shape for place in places))
+    shape = shapes(node)[places[0] : len(shapes(node)) - (len(kept) - 1 - places[-1])]
     return [*kept[: places[0]], *map(Fixed, shape), *kept[places[-1] + 1 :]]
 
 
@@ -197,7 +195,7 @@ def each(node: fx.Node, build: Callable[[Tensor], Axes]) -> Any:
     value = node.meta["val"]
     if isinstance(value, Tensor):
         return build(value)
-    return [build(one) if isinstance(one, Tensor) and math.prod(one.shape) else [] for one in value]
+    return [build(one) if isinstance(one, Tensor) and one.numel() else [] for one in value]
 
 
 def _overloads(rule: Rule, *names: str) -> dict[Any, Rule]:

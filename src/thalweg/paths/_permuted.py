@@ -1,5 +1,6 @@
 """A network with its hidden units in another order."""
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -45,8 +46,8 @@ def require_same_function(one: Landscape, other: Landscape) -> float:
     found = deviation(one, other, batch)
     if not found <= tolerance(one):
         raise ArgumentError(
-            f"permutations: expected the same function after them, got outputs that differ by {found:.3g} of the largest. "
-            "Is the symmetry that of this model?"
+            f"permutations: expected the same function after them, got outputs that differ by "
+            f"{found:.3g} of the largest. Is the symmetry that of this model?"
         )
     return found
 
@@ -76,7 +77,7 @@ def _outputs(landscape: Landscape, batch: Batch) -> list[Tensor]:
 def tolerance(landscape: Landscape) -> float:
     """Return the deviation up to which outputs are the same."""
     # Sums in another order differ by a few roundings; a wrong permutation by a good part of the outputs.
-    return landscape.precision ** (2 / 3) * 10
+    return 10 * math.cbrt(landscape.precision) ** 2
 
 
 def _require_permutations(symmetry: PermutationSymmetry, order: Mapping[str, Tensor]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor, fx
 
-from thalweg.paths._contractions import NotUnderstood
+from thalweg.paths._contractions import NotUnderstood, argument_names
 from thalweg.paths._operations import rule_for
 from thalweg.paths._permutation_results import AxisUnits, FrozenUnits, HiddenUnits
 from thalweg.paths._trace import Trace
@@ -86,13 +86,18 @@ def propagate(
     return groups, written, tuple(frozen), {name: [_text(axis, names) for axis in one] for name, one in found.items()}
 
 
-def _followed(units: Units, node: fx.Node, labels: Mapping[str, Any], axes: Callable[[Any], Axes]) -> Any:
+def _followed(units: Units, node: Any, labels: Mapping[str, Any], axes: Callable[[Any], Axes]) -> Any:
     if node.target is operator.getitem:
         return labels[node.args[0].name][node.args[1]]
     rule = rule_for(node.target)
     if rule is not None:
+        given = list(node.args)
+        for name in argument_names(node.target)[len(given) :]:
+            if name not in node.kwargs:
+                break
+            given.append(node.kwargs[name])
         try:
-            return rule(units, list(node.args), node, axes)
+            return rule(units, given, node, axes)
         except NotUnderstood:
             pass
     for argument in node.all_input_nodes:
@@ -121,7 +126,7 @@ def _settle(units: Units, labels: list[Any], parameters: Mapping[str, Axes]) -> 
     """Take back what units vary with until it holds everywhere; return the units of the parameters in order."""
     tensors = [one for value in labels for one in (value if value and isinstance(value[0], list) else [value])]
     single = [[axis] for axes in parameters.values() for axis in axes]
-    while any([units.carried(axes) for axes in (*tensors, *single)]):
+    while sum(units.carried(axes) for axes in (*tensors, *single)):
         pass
     order = dict[Unit, None]()
     for axis in (axis for axes in parameters.values() for axis in axes):

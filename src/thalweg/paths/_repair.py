@@ -16,7 +16,6 @@ from thalweg.paths._along import mixed
 from thalweg.paths._linear import linear_path
 from thalweg.paths._propagation import propagate
 from thalweg.paths._results import PathScan
-from thalweg.paths._trace import Trace
 from thalweg.progress import Progress
 
 Values = Mapping[str, Tensor]
@@ -34,16 +33,17 @@ def repaired_path(
     r"""Loss along the line between two networks, the statistics of their hidden units repaired at every point.
 
     .. math:: z_i \leftarrow \frac{\sigma_i^*}{\sigma_i}\,(z_i - \mu_i) + \mu_i^*, \qquad
-        \mu_i^* = (1 - \alpha)\,\mu_i^A + \alpha\,\mu_i^B, \quad \sigma_i^* = (1 - \alpha)\,\sigma_i^A + \alpha\,\sigma_i^B
+        \mu_i^* = (1 - \alpha)\,\mu_i^A + \alpha\,\mu_i^B, \quad
+        \sigma_i^* = (1 - \alpha)\,\sigma_i^A + \alpha\,\sigma_i^B
 
-    for the preactivations z of every hidden unit i, whose variance collapses between networks (REPAIR, Jordan et al., 2023).
-    The map is folded into the weights and the bias of its layer, so that every point is a network of the same
-    architecture; a layer without a bias is rescaled and not shifted. Layers are repaired in the order in which they run,
-    each behind those that are repaired already. A network with batch norm has its running statistics re-estimated
+    for the preactivations z of every hidden unit i, whose variance collapses between networks (REPAIR, Jordan et
+    al., 2023). The map is folded into the weights and the bias of its layer, so that every point is a network of the
+    same architecture; a layer without a bias is rescaled and not shifted. Layers are repaired in the order in which
+    they run, each behind those that are repaired already. A network with batch norm has its running statistics re-estimated
     instead, as ``linear_path(statistics="re-estimated")``.
 
-    Cost: per inner point one pass, and one for each repaired layer up to that layer; two passes for the ends. The graphs of
-    all batches are kept. With batch norm twice the points.
+    Cost: per inner point one pass, and one for each repaired layer up to that layer; two passes for the ends. The
+    graphs of all batches are kept. With batch norm twice the points.
 
     Valid for: networks that are aligned (:func:`align`); else there is little to repair. Layers are those whose
     outputs are hidden units that :func:`permutations` can follow, whose weights are used once and are part of θ.
@@ -100,7 +100,9 @@ class Repairs:
             self._traces = list(over_batches(start))
             first = self._traces[0]
             labels = propagate(first, [*start.layout.names, *start.buffers])[3]
-            hidden = [layer for layer in affine_layers(first) if not (labels[layer.output][layer.axis] or "0").isdigit()]
+            hidden = [
+                layer for layer in affine_layers(first) if not (labels[layer.output][layer.axis] or "0").isdigit()
+            ]
             self.layers = [layer for layer in hidden if layer.weight in start.layout.names]
             every = {layer.output for layer in self.layers}
             self._ours, self._theirs = (self._moments(standing(one), self.layers, every) for one in (start, end))

@@ -119,7 +119,7 @@ def _unbound(units: Units, given: list[Any], node: fx.Node, axes: Callable[[Any]
 
 def _sliced(units: Units, given: list[Any], node: fx.Node, axes: Callable[[Any], Axes]) -> Axes:
     before = axes(given[0])
-    dim, start, stop, step = (*given[1:], *(0, None, None, 1)[len(given) - 1 :])
+    dim, start, stop, step = given[1:] + [0, None, None, 1][len(given) - 1 :]
     size = before[dim].size
     start, stop, step = slice(start, stop, step).indices(size)
     if step != 1:

@@ -20,8 +20,8 @@ class PathScan(Record):
         kind: "linear", "bezier", "chain", …
         labels: Names of the two ends.
         cost: What it took.
-        statistics: Of batch norm along the path, "interpolated" or "re-estimated"; "repaired" where those of hidden units
-            are, without batch norm.
+        statistics: Of batch norm, "interpolated" or "re-estimated" along the path; "repaired" for those of the
+            hidden units of a network without it.
     """
 
     position: Tensor

@@ -23,9 +23,9 @@ def permutations(
 
     .. math:: f_{P\theta}(x) = f_\theta(x) \quad \text{for all } x
 
-    The model is traced with :mod:`torch.fx` on the landscape's first batch, down to elementary operations, and the units
-    along every axis are followed through them: additions tie axes, so that all layers that write to a residual stream
-    share one group; flattening multiplies units by pixels; group normalisation keeps groups of channels together;
+    The model is traced with :mod:`torch.fx` on the landscape's first batch, down to elementary operations, and the
+    units along every axis are followed through them: additions tie axes, so that all layers that write to a residual
+    stream share one group; flattening multiplies units by pixels; group normalisation keeps groups of channels together;
     chunks of a fused layer are told apart; heads may trade places, and so may the units within a head, the same in
     queries and keys, and the same in values and the output. Nothing is known of any architecture. Input and
     output keep their order, and so do units that flow into an operation that is not understood: they are listed.
@@ -33,8 +33,8 @@ def permutations(
     Cost: three passes over one batch, two of them for the check.
 
     Valid for: any model that PyTorch can trace. The graph is that of the first batch; control flow that depends on the
-    input's values may hide another one, which ``check`` does not see either. All that is found is a symmetry; there may be
-    more than is found.
+    input's values may hide another one, which ``check`` does not see either. All that is found is a symmetry;
+    there may be more than is found.
 
     Args:
         landscape: Its model and first batch. Parameters that are not selected are not moved.
@@ -81,8 +81,8 @@ def _checked(
             wrong.add(group.name)
     if not wrong:
         raise ArgumentError(
-            f"landscape: expected outputs that stay within rounding of each other, got {found:.3g} under permutations of "
-            "units, each of which alone leaves them. Use a landscape with dtype=torch.float64."
+            f"landscape: expected outputs that stay within rounding of each other, got {found:.3g} under permutations "
+            "of units, each of which alone leaves them. Use a landscape with dtype=torch.float64."
         )
     return _checked(landscape, _without(symmetry, wrong), batch, generator)
 

@@ -295,9 +295,9 @@ class Units:
     def _collapse(self, axis: Axis, near: set[Unit]) -> bool:
         axis = resolved(axis)
         if isinstance(axis, (Product, Blocks)):
-            return any([self._collapse(part, near) for part in axis.parts])
+            return sum(self._collapse(part, near) for part in axis.parts) > 0
         if isinstance(axis, Family):
-            deeper = any([self._collapse(member, near | {axis.key}) for member in axis.members])
+            deeper = sum(self._collapse(member, near | {axis.key}) for member in axis.members) > 0
             if axis.key in near:
                 return deeper
             several = len({frozenset(members(member)) for member in axis.members}) > 1

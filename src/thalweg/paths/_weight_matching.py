@@ -112,7 +112,7 @@ class Matcher:
         history = [self.distance(order)]
         for _ in range(sweeps):
             turns = torch.randperm(len(self.blocks), generator=generator).tolist()
-            moved = [self.improved(*self.blocks[turn], order) for turn in turns]
+            moved = [self.improved(root, inner, order) for root, inner in (self.blocks[turn] for turn in turns)]
             if not any(moved):
                 break
             history.append(self.distance(order))
@@ -130,16 +130,12 @@ def match_weights(
 ) -> Match:
     """Return the best match of several: from where they stand, from what units look like, and from random orders."""
     matcher = Matcher(ours, theirs, symmetry)
-    best: Match | None = None
-    for start in range(restarts):
-        if start == 0:
-            order = matcher.recognised()
-        else:
-            order = identity(symmetry) if start == 1 else shuffled(symmetry, generator)
-        found = matcher.descend(order, sweeps, generator)
-        if best is None or found.history[-1] < best.history[-1]:
-            best = found
-    assert best is not None
+    best = matcher.descend(matcher.recognised(), sweeps, generator)
+    for start in range(1, restarts):
+        if best.history[-1] == 0:
+            break
+        order = identity(symmetry) if start == 1 else shuffled(symmetry, generator)
+        best = min(best, matcher.descend(order, sweeps, generator), key=lambda match: match.history[-1])
     return best
 
 
