@@ -20,7 +20,8 @@ class PathScan(Record):
         kind: "linear", "bezier", "chain", …
         labels: Names of the two ends.
         cost: What it took.
-        statistics: Of batch norm along the path, "interpolated" or "re-estimated".
+        statistics: Of batch norm, "interpolated" or "re-estimated" along the path; "repaired" for those of the
+            hidden units of a network without it.
     """
 
     position: Tensor
