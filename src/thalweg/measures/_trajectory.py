@@ -155,8 +155,8 @@ class TrajectoryMeter:
         self._slope = slope
 
 
-def _shares(points: list[Tensor]) -> Tensor | None:
-    """The principal components' shares in the variance of the points, from the Gram matrix of the centred points."""
+def gram_of_points(points: list[Tensor]) -> Tensor:
+    """Return the inner products of the points less their mean, shape (T + 1, T + 1), in double precision."""
     count, size = len(points), len(points[0])
     gram = torch.zeros(count, count, dtype=torch.float64)
     step = max(1, _PART // count)
@@ -166,6 +166,11 @@ def _shares(points: list[Tensor]) -> Tensor | None:
         part = torch.stack([point[start:stop].double() - points[0][start:stop].double() for point in points])
         part -= part.mean(dim=0)
         gram += (part @ part.mT).cpu()
-    values = torch.linalg.eigvalsh(gram).flip(0)[: count - 1].clamp_min(0)
+    return gram
+
+
+def _shares(points: list[Tensor]) -> Tensor | None:
+    """The principal components' shares in the variance of the points."""
+    values = torch.linalg.eigvalsh(gram_of_points(points)).flip(0)[: len(points) - 1].clamp_min(0)
     total = float(values.sum())
     return values / total if total > 0 else None
