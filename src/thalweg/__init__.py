@@ -12,15 +12,8 @@ from thalweg import (
 )
 from thalweg._version import __version__
 from thalweg.errors import ThalwegError
-from thalweg.estimate import (
-    Cost,
-    Estimate,
-    Provenance,
-)
-from thalweg.figures import (
-    draw,
-    plot,
-)
+from thalweg.estimate import Cost, Estimate, Provenance
+from thalweg.figures import draw, plot
 from thalweg.krylov import (
     Budget,
     Checkpointed,
@@ -196,16 +189,18 @@ from thalweg.surfaces import (
     Directions,
     Line,
     Surface,
+    convexity_map,
     eigen_directions,
     gradient_direction,
     line_scan,
     plane_scan,
+    plane_through,
+    principal_directions,
+    project,
     random_directions,
+    update_direction,
 )
-from thalweg.training import (
-    History,
-    train,
-)
+from thalweg.training import History, train
 from thalweg.vectors import VectorSpace
 
 __all__ = [
@@ -303,6 +298,7 @@ __all__ = [
     "checkpointed",
     "condition_numbers",
     "confinement",
+    "convexity_map",
     "critical_point",
     "cross_fitted",
     "data",
@@ -360,9 +356,12 @@ __all__ = [
     "path_norm",
     "perturbation_law",
     "plane_scan",
+    "plane_through",
     "plot",
     "power_iteration",
     "predicted_decrease",
+    "principal_directions",
+    "project",
     "projected",
     "quadratic_sharpness",
     "random_directions",
@@ -388,6 +387,7 @@ __all__ = [
     "training",
     "trajectory",
     "two_nn",
+    "update_direction",
     "verify",
     "write_report",
 ]

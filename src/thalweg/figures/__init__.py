@@ -2,6 +2,7 @@
 
 from thalweg.figures._block_structure import draw_block_structure, plot_block_structure
 from thalweg.figures._convergence import draw_convergence, plot_convergence
+from thalweg.figures._convexity import draw_convexity, plot_convexity
 from thalweg.figures._density import draw_density, plot_density
 from thalweg.figures._dispatch import draw, plot
 from thalweg.figures._eigenpairs import draw_eigenpairs, plot_eigenpairs
@@ -10,7 +11,9 @@ from thalweg.figures._line import draw_line, plot_line
 from thalweg.figures._measurements import draw_measurements, plot_measurements
 from thalweg.figures._paper import save
 from thalweg.figures._path import draw_connection, draw_path, plot_connection, plot_path
+from thalweg.figures._projection import draw_projection, plot_projection
 from thalweg.figures._screen import template
+from thalweg.figures._sequence import draw_sequence, plot_sequence
 from thalweg.figures._spectra import draw_spectra, plot_spectra
 from thalweg.figures._spectrum import draw_spectrum, plot_spectrum
 from thalweg.figures._surface import draw_surface, plot_surface
@@ -20,12 +23,15 @@ __all__ = [
     "draw_block_structure",
     "draw_connection",
     "draw_convergence",
+    "draw_convexity",
     "draw_density",
     "draw_eigenpairs",
     "draw_history",
     "draw_line",
     "draw_measurements",
     "draw_path",
+    "draw_projection",
+    "draw_sequence",
     "draw_spectra",
     "draw_spectrum",
     "draw_surface",
@@ -33,12 +39,15 @@ __all__ = [
     "plot_block_structure",
     "plot_connection",
     "plot_convergence",
+    "plot_convexity",
     "plot_density",
     "plot_eigenpairs",
     "plot_history",
     "plot_line",
     "plot_measurements",
     "plot_path",
+    "plot_projection",
+    "plot_sequence",
     "plot_spectra",
     "plot_spectrum",
     "plot_surface",

@@ -92,8 +92,8 @@ def _combined(points: list[Tensor], mixtures: Tensor) -> Tensor:
     for point, row in zip(points[:-1], mixtures[:-1].to(last.device), strict=True):
         vectors.addr_(point.double() - last, row)
     basis, triangle = torch.linalg.qr(vectors)
-    basis *= torch.sign(triangle.diagonal())
-    return basis.to(points[0].dtype)
+    signed: Tensor = basis * torch.sign(triangle.diagonal())
+    return signed.to(points[0].dtype)
 
 
 def _flat(rank: int, count: int) -> str:

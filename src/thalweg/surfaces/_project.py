@@ -87,11 +87,8 @@ def project(
     cost = Cost()
     if landscape is not None:
         losses, cost = _losses(landscape, found, columns, coordinates, where, progress)
-    labels = (
-        directions.labels
-        if isinstance(directions, Directions)
-        else tuple(f"direction {index + 1}" for index in range(columns.shape[1]))
-    )
+    plain = ("first direction", "second direction", *(f"direction {i + 1}" for i in range(2, columns.shape[1])))
+    labels = directions.labels if isinstance(directions, Directions) else plain[: columns.shape[1]]
     return Projection(
         coordinates=coordinates,
         residuals=residuals,

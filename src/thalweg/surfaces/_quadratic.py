@@ -42,5 +42,6 @@ def quadratic_on(
     across, up = x[None, :], y[:, None]
     (first, mixed), (_, second) = bends.tolist()
     slope_x, slope_y = slopes.tolist()
-    model: Tensor = base + across * slope_x + up * slope_y
-    return model + 0.5 * (across**2 * first + up**2 * second) + across * up * mixed
+    linear: Tensor = base + across * slope_x + up * slope_y
+    bent: Tensor = 0.5 * (across**2 * first + up**2 * second) + across * up * mixed
+    return linear + bent
