@@ -104,10 +104,10 @@ def draw_convexity(
         axes.set_aspect("equal")
     first, second = (_paper.text(label) for label in grid.axes)
     _paper.quiet(axes, x="\n".join([first, *_notes(result, loss)]), y=second, grid=None)
-    bar = figure.colorbar(filled, ax=axes, ticks=grid.ticks, shrink=0.9)
+    bar = figure.colorbar(filled, ax=axes, ticks=grid.ticks)
     bar.ax.set_yticklabels(grid.tick_text, fontsize=8.5, color=INK["light"])
     bar.outline.set_visible(False)
-    bar.ax.set_title(grid.label, fontsize=9.5, color=INK["light"], loc="left")
+    bar.ax.set_title(grid.label, fontsize=9.5, color=INK["light"], loc="left" if len(grid.label) < 6 else "right")
     return figure
 
 

@@ -26,8 +26,11 @@ def plot_projection(result: Projection, *, title: str | None = None) -> ScreenFi
         raise ArgumentError("result: expected a projection.")
     figure = _screen.screen(1 + len(curves), title=title, height=400)
     add_path(figure, path, row=1, col=1)
-    figure.update_traces(textfont_color="#20262e", selector={"mode": "markers+text"})
-    figure.update_xaxes(title_text="<br>".join([f"distance along {_screen.text(result.labels[0])}", *path.notes]))
+    figure.update_xaxes(title_text=f"distance along {_screen.text(result.labels[0])}", row=1, col=1)
+    figure.add_annotation(
+        text="<br>".join(path.notes), x=0, xref="paper", xanchor="left", y=0, yref="paper", yanchor="top", yshift=-50,
+        align="left",
+    )  # fmt: skip
     _screen.upright_title(figure, f"distance along {_screen.text(result.labels[1])}")
     for index, (label, lines) in enumerate(curves, start=2):
         for name, values, colour, dash in lines:
@@ -62,8 +65,6 @@ def draw_projection(result: Projection, axes: Axes | None = None, *, title: str 
         figure, axes = _paper.panel(axes, title)
         places = [axes]
     draw_path_on(places[0], path)
-    for written in places[0].texts:
-        written.set_color("#20262e")
     first, second = (f"distance along {_paper.text(label)}" for label in result.labels)
     _paper.quiet(places[0], x="\n".join([first, *path.notes]), y=second)
     for place, (label, lines) in zip(places[1:], curves, strict=False):

@@ -74,7 +74,7 @@ def plot_sequence(
             ],
         }],
         sliders=[{
-            "x": 0.2, "len": 0.8, "y": 0, "yanchor": "top", "pad": {"t": below},
+            "x": 0.2, "len": 0.76, "y": 0, "yanchor": "top", "pad": {"t": below},
             "currentvalue": {"visible": True, "xanchor": "left", "font": {"size": 13}}, "ticklen": 3,
             "font": {"size": 10.5},
             "steps": [{**button, "label": _screen.text(name, 24), "args": [[name], stop]} for name in names],
@@ -125,7 +125,10 @@ def draw_sequence(
         else:
             draw_line(one, axes, scale="log" if scale == "log" else "linear")
             axes.set_ylim(*line_limits(_lines(found), "log" if scale == "log" else "linear"))
-        _bare(axes, names[index], left=panel % columns == 0, low=panel + columns >= len(shown))
+        labels_of = _bare(axes, names[index])
+        if not panel:
+            figure.supxlabel(labels_of[0], fontsize=9.5, color=INK["light"])
+            figure.supylabel(labels_of[1], fontsize=9.5, color=INK["light"])
     if isinstance(found[0], Surface):
         _shared_bar(figure, places[: len(shown)], _surfaces(found), scale)
     return figure
@@ -144,17 +147,15 @@ def _picture(one: Surface | Line, found: Sequence[Surface | Line], kind: Kind, s
     return figure
 
 
-def _bare(axes: Any, name: str, *, left: bool, low: bool) -> None:
-    """Leave out what the neighbours say, and name the panel."""
+def _bare(axes: Any, name: str) -> tuple[str, str]:
+    """Name a panel; take away and return what its axes say, which is said once for all."""
+    across = str(axes.get_xlabel())
+    up = " ".join(written.get_text() for written in axes.texts)
+    axes.set_xlabel("")
     for written in list(axes.texts):
-        if not left:
-            written.remove()
-    axes.set_title(_paper.text(name, 30), fontsize=9.5, color=INK["light"], pad=16 if left else 6)
-    if not low:
-        axes.set_xlabel("")
-    axes.xaxis.label.set_fontsize(8)
-    for written in axes.texts:
-        written.set_fontsize(8)
+        written.remove()
+    axes.set_title(_paper.text(name, 30), fontsize=9.5, color=INK["light"])
+    return across, up
 
 
 def _shared_bar(figure: PaperFigure, places: list[Any], found: Sequence[Surface], scale: Scale) -> None:
@@ -166,7 +167,7 @@ def _shared_bar(figure: PaperFigure, places: list[Any], found: Sequence[Surface]
     bar = figure.colorbar(mapped, ax=places, ticks=grid.ticks, shrink=0.8, aspect=30)
     bar.ax.set_yticklabels(grid.tick_text, fontsize=8.5, color=INK["light"])
     bar.outline.set_visible(False)
-    bar.ax.set_title(grid.label, fontsize=9.5, color=INK["light"], loc="left")
+    bar.ax.set_title(grid.label, fontsize=9.5, color=INK["light"], loc="left" if len(grid.label) < 6 else "right")
 
 
 def _checked(

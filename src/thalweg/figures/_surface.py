@@ -145,7 +145,7 @@ def _add_bar(figure: PaperFigure, axes: Axes, grid: Grid, filled: Any) -> None:
     bar = figure.colorbar(filled, ax=axes, ticks=grid.ticks, shrink=0.9)
     bar.ax.set_yticklabels(grid.tick_text, fontsize=8.5, color=INK["light"])
     bar.outline.set_visible(False)
-    bar.ax.set_title(grid.label, fontsize=9.5, color=INK["light"], loc="left")
+    bar.ax.set_title(grid.label, fontsize=9.5, color=INK["light"], loc="left" if len(grid.label) < 6 else "right")
 
 
 def _notes(marks: Path | None, model: bool) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from thalweg.errors import ArgumentError
-from thalweg.figures import _screen
+from thalweg.figures import _paper, _screen
 from thalweg.figures._numbers import number
 from thalweg.figures._palette import SERIES
 from thalweg.figures._surface_grid import Grid
@@ -15,6 +15,9 @@ from thalweg.surfaces._projection_results import Plane, Projection
 from thalweg.surfaces._results import Surface
 
 COLOUR, EDGE = SERIES[1], "#ffffff"
+# Names stand on a plate of their own, since the colours under them reach from dark to light.
+_PLATE = "rgba(20, 48, 90, 0.78)"
+_PAPER_PLATE = {"facecolor": "#14305a", "alpha": 0.78, "edgecolor": "none", "pad": 1.8}
 # Residuals below this share of the path's own extent have no size of their own.
 _FLAT = 1e-6
 
@@ -63,7 +66,7 @@ def path_on(path: Projection | Plane | None, surface: Surface | None = None) -> 
     if seen.names is None:
         notes.append(seen.summary())
         if not flat:
-            notes.append("larger marks are further off the plane; ☆ is the end")
+            notes.append("larger marks are further off the plane")
     hover = [_said(seen, index) for index in range(len(off))]
     return Path(x, y, size, hover, seen.names, tuple(notes))
 
@@ -90,12 +93,16 @@ def add_path(figure: ScreenFigure, path: Path, **where: Any) -> None:
     if path.joined:
         ends[-1], size = "star", np.append(size[:-1], max(size[-1], 13))
     figure.add_scatter(
-        x=path.x, y=path.y, mode="markers" if path.joined else "markers+text", customdata=path.hover,
-        hovertemplate="%{customdata}<extra></extra>", showlegend=False,
-        text=None if path.names is None else [f"<b>{_screen.text(name)}</b>" for name in path.names],
-        textposition="top center", textfont={"color": EDGE, "size": 14},
-        marker={"symbol": ends, "size": size, "color": COLOUR, "line": {"color": EDGE, "width": 1.2}}, **where,
+        x=path.x, y=path.y, mode="markers", customdata=path.hover, hovertemplate="%{customdata}<extra></extra>",
+        showlegend=False, **where,
+        marker={"symbol": ends, "size": size, "color": COLOUR, "opacity": 1, "line": {"color": EDGE, "width": 1.2}},
     )  # fmt: skip
+    for name, x, y in zip(path.names or (), path.x, path.y, strict=False):
+        figure.add_annotation(**_label(name), x=x, y=y, yshift=17, **where)
+
+
+def _label(name: str) -> dict[str, Any]:
+    return {"text": _screen.text(name), "bgcolor": _PLATE, "font": {"color": EDGE, "size": 12}, "showarrow": False}
 
 
 def draw_path_on(axes: Any, path: Path) -> None:
@@ -112,8 +119,8 @@ def draw_path_on(axes: Any, path: Path) -> None:
         axes.plot(path.x[-1:], path.y[-1:], "*", color=COLOUR, markersize=11, markeredgecolor=EDGE, zorder=6)
     for name, x, y in zip(path.names or (), path.x, path.y, strict=False):
         axes.annotate(
-            name.replace("$", r"\$"), (x, y), xytext=(0, 6), textcoords="offset points", ha="center", color=EDGE,
-            fontsize=10, fontweight="bold", zorder=6,
+            _paper.text(name, 24), (x, y), xytext=(0, 8), textcoords="offset points", ha="center", color=EDGE,
+            fontsize=8.5, zorder=6, bbox=_PAPER_PLATE,
         )  # fmt: skip
 
 
@@ -138,13 +145,20 @@ def add_draped(figure: ScreenFigure, path: Path, grid: Grid) -> None:
         figure.add_scatter3d(
             x=x, y=y, z=z, mode="lines", line={"color": COLOUR, "width": 6}, hoverinfo="skip", showlegend=False
         )
+    height = grid.over(path.x, path.y) + lift(grid)
     figure.add_scatter3d(
-        x=path.x, y=path.y, z=grid.over(path.x, path.y) + lift(grid),
-        mode="markers" if path.joined else "markers+text", customdata=path.hover,
+        x=path.x, y=path.y, z=height, mode="markers", customdata=path.hover,
         hovertemplate="%{customdata}<extra></extra>", showlegend=False,
-        text=None if path.names is None else [_screen.text(name) for name in path.names],
-        marker={"size": 3.5 + 4 * path.size, "color": COLOUR, "line": {"color": EDGE, "width": 1}},
+        marker={"size": 6 + 5 * path.size, "color": COLOUR, "opacity": 1, "line": {"color": EDGE, "width": 1}},
     )  # fmt: skip
+    # A point outside of the grid has no height to be named at.
+    figure.update_layout(
+        scene_annotations=[
+            {**_label(name), "x": x, "y": y, "z": z, "yshift": 18}
+            for name, x, y, z in zip(path.names or (), path.x, path.y, height, strict=False)
+            if np.isfinite(z)
+        ]
+    )
 
 
 def draw_draped(axes: Any, path: Path, grid: Grid) -> None:
@@ -157,4 +171,7 @@ def draw_draped(axes: Any, path: Path, grid: Grid) -> None:
             axes.plot([x], [y], [z], "o", color=COLOUR, markersize=3 + 3 * size, markeredgecolor=EDGE, zorder=12)
     for name, x, y, z in zip(path.names or (), path.x, path.y, height, strict=False):
         if np.isfinite(z):
-            axes.text(x, y, z + 3 * lift(grid), name.replace("$", r"\$"), fontsize=10, fontweight="bold", zorder=13)
+            axes.text(
+                x, y, z + 7 * lift(grid), _paper.text(name, 24), fontsize=8.5, color=EDGE, zorder=13, ha="center",
+                bbox=_PAPER_PLATE,
+            )  # fmt: skip

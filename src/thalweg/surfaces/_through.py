@@ -72,7 +72,7 @@ def plane_through(
             f"{names[2]} - {names[0]} are parallel."
         )
     vectors = torch.stack([first, rest / height]).to(found[0].dtype).mT
-    labels = (f"{names[0]} → {names[1]}", f"the normal of {names[0]} → {names[1]}, to {names[2]}")
+    labels = (f"{names[0]} → {names[1]}", f"the normal, towards {names[2]}")
     norms = tuple(torch.linalg.vector_norm(vectors.double(), dim=0).tolist())
     coordinates = torch.tensor(
         [[0.0, 0.0], [float(length), 0.0], [float(first @ side), float(height)]], dtype=torch.float64
