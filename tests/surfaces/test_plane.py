@@ -98,7 +98,7 @@ def test_eigenvectors_as_axes():
 
 
 def test_rows_are_not_sheared_against_each_other():
-    """Walking back and forth, a peer has every other row shifted by one cell; here all rows of L = f(x) are the same."""
+    """Walking back and forth, a peer shifts every other row by a cell; here all rows of L = f(x) are the same."""
     landscape = formula(lambda t: t[0] ** 3 + 2 * t[0], [0.5, -1.0])
     surface = plane_scan(landscape, EYE, points=(6, 5))
     assert bool((surface.loss == surface.loss[0]).all())

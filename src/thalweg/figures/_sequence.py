@@ -52,7 +52,7 @@ def plot_sequence(
         >>> [frame.name for frame in figure.frames]
         ['epoch 0', 'epoch 1', 'epoch 2']
     """
-    found, names = _checked(results, labels)
+    found, names = _checked(results, labels, scale)
     if isinstance(milliseconds, bool) or milliseconds < 1:
         raise ArgumentError(f"milliseconds: expected at least 1, got {milliseconds}.")
     pictures = [_picture(one, found, kind, scale) for one in found]
@@ -110,7 +110,7 @@ def draw_sequence(
         >>> len(draw_sequence([Line(s, a * s**2) for a in (1, 2, 3)]).axes)
         3
     """
-    found, names = _checked(results, labels)
+    found, names = _checked(results, labels, scale)
     choice("kind", kind, ("contour", "heat"))
     shown = np.unique(np.linspace(0, len(found) - 1, min(len(found), _MOST)).round().astype(int)).tolist()
     columns = min(4, len(shown))
@@ -171,10 +171,11 @@ def _shared_bar(figure: PaperFigure, places: list[Any], found: Sequence[Surface]
 
 
 def _checked(
-    results: Sequence[Surface] | Sequence[Line], labels: Sequence[str] | None
+    results: Sequence[Surface] | Sequence[Line], labels: Sequence[str] | None, scale: Scale
 ) -> tuple[list[Surface | Line], list[str]]:
     if not isinstance(results, Sequence) or not results:
         raise ArgumentError("results: expected several surfaces, or several lines, got none.")
+    choice("scale", scale, ("auto", "linear", "log"))
     found = list[Surface | Line](results)
     first = found[0]
     for place, one in enumerate(found):
