@@ -80,7 +80,7 @@ def test_a_constant_surface_can_be_drawn():
 
 @pytest.mark.parametrize("function", [plot, draw])
 def test_bad_input_is_named(function):
-    with unchecked(), pytest.raises(ArgumentError, match="kind: expected one of 'contour', '3d', got '2d'"):
+    with unchecked(), pytest.raises(ArgumentError, match="kind: expected one of 'contour', 'heat', '3d', got '2d'"):
         function(surface(), kind="2d")
     with pytest.raises(ArgumentError, match="result: expected a surface with at least one finite loss, got none"):
         function(surface(torch.full((4, 3), math.nan, dtype=torch.float64)))

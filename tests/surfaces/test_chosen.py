@@ -22,6 +22,12 @@ def test_eigenvectors_in_the_order_asked_for():
     assert eigen_directions(exact_pairs(H, 3), [1]).vectors.shape == (3, 1)
 
 
+def test_labels_name_the_matrix():
+    directions = eigen_directions(exact_pairs(H, 3), (0,), matrix="GGN")
+    assert directions.labels == ("eigenvector 1 of GGN (λ = 5)",)
+    assert directions.scale == "unit length"
+
+
 def test_an_eigenvector_that_has_not_converged_is_a_warning():
     changed = {"converged": torch.tensor([True, False]), "residuals": torch.tensor([0, 0.25], dtype=torch.float64)}
     with pytest.warns(ConvergenceWarning, match=r"have not converged: 1 \(residual 2\.5e-01\)"):

@@ -97,6 +97,26 @@ def test_eigenvectors_as_axes():
     assert surface.labels == ("eigenvector 1 (λ = 5)", "eigenvector 3 (λ = -3)")
 
 
+def test_rows_are_not_sheared_against_each_other():
+    """Walking back and forth, a peer shifts every other row by a cell; here all rows of L = f(x) are the same."""
+    landscape = formula(lambda t: t[0] ** 3 + 2 * t[0], [0.5, -1.0])
+    surface = plane_scan(landscape, EYE, points=(6, 5))
+    assert bool((surface.loss == surface.loss[0]).all())
+    turned = plane_scan(landscape, EYE.flip(1), points=(5, 6))
+    assert torch.equal(turned.loss, surface.loss.mT)
+
+
+def test_corners_and_centre_are_direct_evaluations_of_a_network():
+    """A peer never evaluates the point itself."""
+    landscape = g2()
+    directions = random_directions(landscape)
+    surface = plane_scan(landscape, directions, points=(3, 5), span=((-0.5, 0.5), (-2.0, 2.0)))
+    for i, y in ((0, -2.0), (1, 0.0), (2, 2.0)):
+        for j, x in ((0, -0.5), (2, 0.0), (4, 0.5)):
+            theta = landscape.theta + x * directions.vectors[:, 0] + y * directions.vectors[:, 1]
+            assert float(surface.loss[i, j]) == pytest.approx(landscape.loss(theta), rel=1e-14), (i, j)
+
+
 def test_metrics_have_the_shape_of_the_surface():
     landscape = g2()
     surface = plane_scan(landscape, random_directions(landscape), points=(2, 3))

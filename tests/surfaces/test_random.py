@@ -121,6 +121,28 @@ def test_they_are_centred_and_not_all_positive():
     assert float(scaled.pow(4).mean()) == pytest.approx(3, abs=0.2)  # Gaussian; uniform entries have 1.8
 
 
+@pytest.mark.parametrize("normalization", ["filter", "layer", None])
+def test_selected_parameters_alone_are_moved(normalization):
+    """Their norms are those of their own weights, and the others are no part of the space."""
+    whole = images()
+    chosen = images(params=[name for name in whole.layout.names if name != whole.layout.names[0]])
+    vectors = random_directions(chosen, normalization=normalization).vectors
+    assert vectors.shape == (chosen.size, 2)
+    assert chosen.size < whole.size
+    unit = vectors / vectors.norm(dim=0)
+    assert abs(float(unit[:, 0] @ unit[:, 1])) < 1e-14
+    if normalization is not None:
+        weights = [weight for weight in chosen.split(chosen.theta).values() if weight.ndim > 1]
+        length = math.sqrt(sum(float(weight.square().sum()) for weight in weights))
+        assert vectors.norm(dim=0).tolist() == pytest.approx([length, length])
+
+
+def test_the_scale_is_named():
+    landscape = images()
+    for normalization, scale in (("filter", "the filter norms of the weights"), (None, "unit length")):
+        assert random_directions(landscape, normalization=normalization).scale == scale
+
+
 def test_labels_and_norms():
     landscape = dense_landscape(6, 5, 4)
     weights = [weight for weight in landscape.split(landscape.theta).values() if weight.ndim == 2]

@@ -3,6 +3,7 @@
 from thalweg.figures._block_structure import draw_block_structure, plot_block_structure
 from thalweg.figures._chains import draw_chains, plot_chains
 from thalweg.figures._convergence import draw_convergence, plot_convergence
+from thalweg.figures._convexity import draw_convexity, plot_convexity
 from thalweg.figures._curve import draw_trained_curve, plot_trained_curve
 from thalweg.figures._density import draw_density, plot_density
 from thalweg.figures._dimension import draw_dimension, plot_dimension
@@ -20,8 +21,10 @@ from thalweg.figures._path import (
     plot_connection,
     plot_path,
 )
+from thalweg.figures._projection import draw_projection, plot_projection
 from thalweg.figures._quantities import draw_quantities, plot_quantities
 from thalweg.figures._screen import template
+from thalweg.figures._sequence import draw_sequence, plot_sequence
 from thalweg.figures._spectra import draw_spectra, plot_spectra
 from thalweg.figures._spectrum import draw_spectrum, plot_spectrum
 from thalweg.figures._surface import draw_surface, plot_surface
@@ -34,6 +37,7 @@ __all__ = [
     "draw_chains",
     "draw_connection",
     "draw_convergence",
+    "draw_convexity",
     "draw_density",
     "draw_dimension",
     "draw_eigenpairs",
@@ -41,7 +45,9 @@ __all__ = [
     "draw_line",
     "draw_measurements",
     "draw_path",
+    "draw_projection",
     "draw_quantities",
+    "draw_sequence",
     "draw_spectra",
     "draw_spectrum",
     "draw_surface",
@@ -53,6 +59,7 @@ __all__ = [
     "plot_chains",
     "plot_connection",
     "plot_convergence",
+    "plot_convexity",
     "plot_density",
     "plot_dimension",
     "plot_eigenpairs",
@@ -60,7 +67,9 @@ __all__ = [
     "plot_line",
     "plot_measurements",
     "plot_path",
+    "plot_projection",
     "plot_quantities",
+    "plot_sequence",
     "plot_spectra",
     "plot_spectrum",
     "plot_surface",

@@ -1,5 +1,6 @@
 """The loss along a line, with the quadratic model beside it."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -85,16 +86,25 @@ def _curves(result: Line, scale: str) -> tuple[np.ndarray, np.ndarray, np.ndarra
     x = result.position.double().cpu().numpy() * result.norm
     loss = result.loss.double().cpu().numpy().copy()
     loss[~np.isfinite(loss)] = np.nan
-    finite = loss[np.isfinite(loss)]
+    limits = line_limits([result], scale)
+    model = None if result.quadratic is None else result.quadratic.double().cpu().numpy()
+    return x, loss, model, limits
+
+
+def line_limits(results: Sequence[Line], scale: str) -> tuple[float, float]:
+    """Return the ends of a vertical axis for the losses of all of them.
+
+    Raises:
+        ArgumentError: If none is finite, or one is not positive where a logarithm is asked for.
+    """
+    losses = np.concatenate([result.loss.double().cpu().numpy() for result in results])
+    finite = losses[np.isfinite(losses)]
     if finite.size == 0:
         raise ArgumentError("result: expected a line with at least one finite loss, got none.")
     low, high = float(finite.min()), float(finite.max())
-    if scale == "log":
-        if low <= 0:
-            raise ArgumentError(f"scale: 'log' needs a positive loss, got {low:.4g} on the line; use 'linear'.")
-        limits = (low / 1.5, high * 1.5)
-    else:
+    if scale != "log":
         margin = 0.08 * (high - low) or 0.1 * abs(high) or 1.0
-        limits = (low - margin, high + margin)
-    model = None if result.quadratic is None else result.quadratic.double().cpu().numpy()
-    return x, loss, model, limits
+        return low - margin, high + margin
+    if low <= 0:
+        raise ArgumentError(f"scale: 'log' needs a positive loss, got {low:.4g} on the line; use 'linear'.")
+    return low / 1.5, high * 1.5

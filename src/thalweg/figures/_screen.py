@@ -1,5 +1,6 @@
 """What all figures for the screen share: the template, axis conventions, and text that stays text."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from thalweg.figures._extra import load
@@ -115,3 +116,13 @@ def upright_title(figure: ScreenFigure, label: str, panel: int = 1, *, shift: in
         text=label, x=0, xref=f"x{suffix} domain", xanchor="left", y=1, yref=f"y{suffix} domain", yanchor="bottom",
         yshift=5, xshift=shift,
     )  # fmt: skip
+
+
+def notes_below(figure: ScreenFigure, notes: Sequence[str]) -> None:
+    """Write lines under the whole figure, where it has no horizontal axis to write them at."""
+    if notes:
+        figure.add_annotation(
+            text="<br>".join(text(note, 90) for note in notes), x=0, xref="paper", xanchor="left", y=0, yref="paper",
+            yanchor="top", align="left",
+        )  # fmt: skip
+        figure.update_layout(margin_b=14 + 20 * len(notes))

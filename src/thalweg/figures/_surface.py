@@ -1,40 +1,24 @@
-"""The loss over a plane: in three dimensions, and as contours."""
+"""The loss over a plane: in three dimensions, as contours, and as a heat map; with the quadratic model and a path."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
-from thalweg.errors import ArgumentError
 from thalweg.figures import _paper, _screen
 from thalweg.figures._dispatch import choice, draw, plot
 from thalweg.figures._extra import load
 from thalweg.figures._numbers import number
 from thalweg.figures._palette import DEPTH, INK, depth_scale
-from thalweg.figures._ticks import decades, tick_text
+from thalweg.figures._surface_grid import Grid, Scale, grid_of
+from thalweg.figures._surface_path import Path, add_draped, add_path, draw_draped, draw_path_on, path_on
 from thalweg.figures._types import Axes, PaperFigure, ScreenFigure
+from thalweg.surfaces._projection_results import Plane, Projection
 from thalweg.surfaces._results import Surface
 
-Kind = Literal["contour", "3d"]
-_WIDE = 30.0
-
-
-@dataclass(frozen=True)
-class _Grid:
-    """True distances, the loss, and its height as it is coloured: the loss itself or its logarithm."""
-
-    x: np.ndarray
-    y: np.ndarray
-    loss: np.ndarray
-    height: np.ndarray
-    limits: tuple[float, float]
-    ticks: list[float]
-    tick_text: list[str]
-    label: str
-    minimum: tuple[float, float, float]
-    axes: tuple[str, str]
-    equal: bool
+Kind = Literal["contour", "heat", "3d"]
+_KINDS = ("contour", "heat", "3d")
+_MODEL = "#f0a35e"
 
 
 @plot.register(Surface)
@@ -42,6 +26,8 @@ def plot_surface(
     result: Surface,
     *,
     kind: Kind = "contour",
+    path: Projection | Plane | None = None,
+    scale: Scale = "auto",
     beside: Sequence[Surface] = (),
     title: str | None = None,
 ) -> ScreenFigure:
@@ -49,16 +35,23 @@ def plot_surface(
 
     A cell whose loss is not finite is left blank. Where the loss is positive and its range is wide, height
     and colour follow its logarithm, and the ticks say so. The circle is the point that was measured, the
-    cross the lowest cell.
+    cross the lowest cell. Dashed contours, at every third level, are those of the quadratic model, if the surface has
+    it.
+
+    A path is drawn with marks whose size says how far each point is off the plane, and a line of text with the share
+    of its variance that the plane holds: where that is small, the colours around a point are not its loss.
 
     Args:
         result: The surface.
-        kind: "contour" or "3d".
+        kind: "contour", "heat" or "3d".
+        path: A trajectory projected onto the surface's directions, or the plane through three points.
+        scale: Of height and colour: "linear", "log", or "auto" by the range of the loss.
         beside: Further surfaces that the colour scale has to suit, so that their figures can be compared.
         title: Above the figure.
     """
-    choice("kind", kind, ("contour", "3d"))
-    go, grid = load("plotly.graph_objects"), _grid(result, beside)
+    choice("kind", kind, _KINDS)
+    go, grid = load("plotly.graph_objects"), grid_of(result, beside, scale)
+    marks = path_on(path, result)
     figure = _screen.dressed(go.Figure(), title=title, height=460)
     shared: dict[str, Any] = {
         "x": grid.x, "y": grid.y, "z": grid.height, "colorscale": depth_scale(),
@@ -68,17 +61,27 @@ def plot_surface(
                      "title": {"text": grid.label, "side": "top", "font": {"size": 12.5}},
                      "thickness": 10, "outlinewidth": 0, "len": 0.9, "x": 1.0, "xpad": 8},
     }  # fmt: skip
-    first, second = (_screen.text(label) for label in (grid.axes if kind == "contour" else result.labels))
-    if kind == "contour":
-        _add_contours(figure, grid, shared)
-        figure.update_xaxes(title_text=first, showgrid=False, constrain="domain")
-        figure.update_yaxes(showgrid=False, constrain="domain")
-        if grid.equal:
-            figure.update_yaxes(scaleanchor="x", scaleratio=1)
-        _screen.upright_title(figure, second)
-        figure.update_layout(showlegend=False, margin_r=8)
-    else:
+    first, second = (_screen.text(label) for label in (result.labels if kind == "3d" else grid.axes))
+    model = None if result.quadratic is None or kind == "3d" else result.quadratic.double().cpu().numpy()
+    notes = _notes(marks, model is not None)
+    if kind == "3d":
         _add_relief(figure, grid, shared, (first, second))
+        if marks is not None:
+            add_draped(figure, marks, grid)
+        _screen.notes_below(figure, notes)
+        return figure
+    _add_colours(figure, grid, shared, kind)
+    if model is not None:
+        _add_model(figure, grid, model)
+    _add_marks(figure, grid, origin=marks is None or marks.joined)
+    if marks is not None:
+        add_path(figure, marks)
+    figure.update_xaxes(title_text="<br>".join([first, *notes]), showgrid=False, constrain="domain")
+    figure.update_yaxes(showgrid=False, constrain="domain")
+    if grid.equal:
+        figure.update_yaxes(scaleanchor="x", scaleratio=1)
+    _screen.upright_title(figure, second)
+    figure.update_layout(showlegend=False, margin_r=8, height=460 + 18 * len(notes))
     return figure
 
 
@@ -88,7 +91,10 @@ def draw_surface(
     axes: Axes | None = None,
     *,
     kind: Kind = "contour",
+    path: Projection | Plane | None = None,
+    scale: Scale = "auto",
     beside: Sequence[Surface] = (),
+    bar: bool = True,
     title: str | None = None,
 ) -> PaperFigure:
     """Draw for paper what :func:`plot_surface` draws for the screen; "3d" needs axes of that projection.
@@ -96,37 +102,82 @@ def draw_surface(
     Args:
         result: The surface.
         axes: Where to draw; a new figure by default.
-        kind: "contour" or "3d".
+        kind: "contour", "heat" or "3d".
+        path: A trajectory projected onto the surface's directions, or the plane through three points.
+        scale: Of height and colour: "linear", "log", or "auto" by the range of the loss.
         beside: Further surfaces that the colour scale has to suit, so that their figures can be compared.
+        bar: Whether to draw the colour bar.
         title: Above the figure.
     """
-    choice("kind", kind, ("contour", "3d"))
-    grid = _grid(result, beside)
-    scale = load("matplotlib.colors").LinearSegmentedColormap.from_list("depth", DEPTH)
+    choice("kind", kind, _KINDS)
+    grid, marks = grid_of(result, beside, scale), path_on(path, result)
+    colours = load("matplotlib.colors").LinearSegmentedColormap.from_list("depth", DEPTH)
     options: dict[str, Any] = {"projection": "3d"} if kind == "3d" else {}
     figure, axes = _paper.panel(axes, title, width=4.6, height=4.0, **options)
-    lowest, highest = grid.limits
     # In perspective there is room for the directions alone.
-    first, second = (_paper.text(label) for label in (grid.axes if kind == "contour" else result.labels))
-    if kind == "contour":
-        levels = np.linspace(lowest, highest, 19)
-        filled = axes.contourf(grid.x, grid.y, grid.height, levels=levels, cmap=scale, extend="both")
-        axes.contour(grid.x, grid.y, grid.height, levels=levels[::2], colors="white", linewidths=0.4, alpha=0.5)
-        axes.plot(0, 0, "o", markersize=9, markerfacecolor="none", markeredgecolor="white", markeredgewidth=1.4)
-        axes.plot(*grid.minimum[:2], "x", markersize=4.5, color="white", markeredgewidth=1.6)
-        if grid.equal:
-            axes.set_aspect("equal")
-        _paper.quiet(axes, x=first, y=second, grid=None)
-        bar = figure.colorbar(filled, ax=axes, ticks=grid.ticks, shrink=0.9)
-        bar.ax.set_yticklabels(grid.tick_text, fontsize=8.5, color=INK["light"])
-        bar.outline.set_visible(False)
-        bar.ax.set_title(grid.label, fontsize=9.5, color=INK["light"], loc="left")
+    first, second = (_paper.text(label) for label in (result.labels if kind == "3d" else grid.axes))
+    model = None if result.quadratic is None or kind == "3d" else result.quadratic.double().cpu().numpy()
+    notes = _notes(marks, model is not None)
+    if kind == "3d":
+        _raise_relief(axes, grid, colours, (first, second))
+        if marks is not None:
+            draw_draped(axes, marks, grid)
+        if notes:
+            axes.set_title("\n".join(notes), fontsize=8, color=INK["light"], y=-0.12)
         return figure
-    _raise_relief(axes, grid, scale, (first, second))
+    filled = _fill(axes, grid, colours, kind)
+    if model is not None:
+        _model_lines(axes, grid, model)
+    if marks is None or marks.joined:
+        axes.plot(0, 0, "o", markersize=9, markerfacecolor="none", markeredgecolor="white", markeredgewidth=1.4)
+    axes.plot(*grid.minimum[:2], "x", markersize=4.5, color="white", markeredgewidth=1.6)
+    if marks is not None:
+        draw_path_on(axes, marks)
+    if grid.equal:
+        axes.set_aspect("equal")
+    _paper.quiet(axes, x="\n".join([first, *notes]), y=second, grid=None)
+    if bar:
+        _add_bar(figure, axes, grid, filled)
     return figure
 
 
-def _raise_relief(axes: Any, grid: _Grid, scale: Any, labels: tuple[str, str]) -> None:
+def _add_bar(figure: PaperFigure, axes: Axes, grid: Grid, filled: Any) -> None:
+    bar = figure.colorbar(filled, ax=axes, ticks=grid.ticks, shrink=0.9)
+    bar.ax.set_yticklabels(grid.tick_text, fontsize=8.5, color=INK["light"])
+    bar.outline.set_visible(False)
+    bar.ax.set_title(grid.label, fontsize=9.5, color=INK["light"], loc="left" if len(grid.label) < 6 else "right")
+
+
+def _notes(marks: Path | None, model: bool) -> list[str]:
+    return [
+        *(["dashed: the quadratic model, every third level"] if model else []),
+        *(() if marks is None else marks.notes),
+    ]
+
+
+def _levels(grid: Grid) -> np.ndarray:
+    return np.linspace(*grid.limits, 19)
+
+
+def _fill(axes: Any, grid: Grid, colours: Any, kind: Kind) -> Any:
+    lowest, highest = grid.limits
+    if kind == "heat":
+        return axes.pcolormesh(
+            grid.x, grid.y, grid.height, cmap=colours, vmin=lowest, vmax=highest, shading="nearest", rasterized=True
+        )
+    levels = _levels(grid)
+    filled = axes.contourf(grid.x, grid.y, grid.height, levels=levels, cmap=colours, extend="both")
+    axes.contour(grid.x, grid.y, grid.height, levels=levels[::2], colors="white", linewidths=0.4, alpha=0.5)
+    return filled
+
+
+def _model_lines(axes: Any, grid: Grid, model: np.ndarray) -> None:
+    height, levels = grid.raised(model), _levels(grid)[::3]
+    if np.isfinite(height).any() and (levels >= np.nanmin(height)).any() and (levels <= np.nanmax(height)).any():
+        axes.contour(grid.x, grid.y, height, levels=levels, colors=_MODEL, linewidths=1.1, linestyles="dashed")
+
+
+def _raise_relief(axes: Any, grid: Grid, scale: Any, labels: tuple[str, str]) -> None:
     lowest, highest = grid.limits
     x, y = np.meshgrid(grid.x, grid.y)
     colours = scale((np.clip(grid.height, lowest, highest) - lowest) / (highest - lowest))
@@ -151,21 +202,36 @@ def _raise_relief(axes: Any, grid: _Grid, scale: Any, labels: tuple[str, str]) -
     axes.set_box_aspect((1, 1, 0.72), zoom=0.82)
 
 
-def _add_contours(figure: ScreenFigure, grid: _Grid, shared: dict[str, Any]) -> None:
+def _add_colours(figure: ScreenFigure, grid: Grid, shared: dict[str, Any], kind: Kind) -> None:
     low, high = grid.limits
+    if kind == "heat":
+        figure.add_heatmap(**shared, zmin=low, zmax=high, zsmooth=False, connectgaps=False)
+        return
     figure.add_contour(
         **shared, zmin=low, zmax=high, contours={"start": low, "end": high, "size": (high - low) / 18},
         line={"width": 0.5, "color": "rgba(255,255,255,0.45)"}, connectgaps=False,
     )  # fmt: skip
-    marks = [(0.0, 0.0, "circle-open", 15, "measured point"), (*grid.minimum[:2], "x-thin", 7, "lowest cell")]
-    for x, y, symbol, size, name in marks:
+
+
+def _add_model(figure: ScreenFigure, grid: Grid, model: np.ndarray) -> None:
+    low, high = grid.limits
+    figure.add_contour(
+        x=grid.x, y=grid.y, z=grid.raised(model), showscale=False, hoverinfo="skip", connectgaps=False,
+        contours={"coloring": "none", "start": low, "end": high, "size": (high - low) / 6},
+        line={"width": 1.6, "dash": "dash", "color": _MODEL}, name="quadratic model",
+    )  # fmt: skip
+
+
+def _add_marks(figure: ScreenFigure, grid: Grid, *, origin: bool) -> None:
+    marks = [(0.0, 0.0, "circle-open", 15, "measured point")] if origin else []
+    for x, y, symbol, size, name in [*marks, (*grid.minimum[:2], "x-thin", 7, "lowest cell")]:
         figure.add_scatter(
             x=[x], y=[y], mode="markers", hovertemplate=f"{name}<extra></extra>",
             marker={"symbol": symbol, "size": size, "color": "#ffffff", "line": {"color": "#ffffff", "width": 2}},
         )  # fmt: skip
 
 
-def _add_relief(figure: ScreenFigure, grid: _Grid, shared: dict[str, Any], labels: tuple[str, str]) -> None:
+def _add_relief(figure: ScreenFigure, grid: Grid, shared: dict[str, Any], labels: tuple[str, str]) -> None:
     low, high = grid.limits
     figure.add_surface(
         **shared, cmin=low, cmax=high,
@@ -188,36 +254,3 @@ def _add_relief(figure: ScreenFigure, grid: _Grid, shared: dict[str, Any], label
             "camera": {"eye": {"x": 1.15, "y": -1.4, "z": 0.95}, "center": {"x": 0, "y": 0, "z": -0.14}},
         },
     )  # fmt: skip
-
-
-def _grid(result: Surface, beside: Sequence[Surface]) -> _Grid:
-    loss = result.loss.double().cpu().numpy().copy()
-    finite = np.isfinite(loss)
-    if not finite.any():
-        raise ArgumentError("result: expected a surface with at least one finite loss, got none.")
-    loss[~finite] = np.nan
-    low, high = _limits([result, *beside])
-    logarithmic = low > 0 and high / low > _WIDE
-    height = np.log10(loss) if logarithmic else loss
-    if logarithmic:
-        values = decades(low, high, most=6)
-        ticks, names, ends = np.log10(values).tolist(), [tick_text(v) for v in values], (np.log10(low), np.log10(high))
-    else:
-        ticker = load("matplotlib.ticker").MaxNLocator(6)
-        ticks = [float(v) for v in ticker.tick_values(low, high) if low <= v <= high]
-        names, ends = [tick_text(round(v, 12)) for v in ticks], (low, high)
-    x, y = (axis.double().cpu().numpy() * norm for axis, norm in zip((result.x, result.y), result.norms, strict=True))
-    row, column = np.unravel_index(np.nanargmin(loss), loss.shape)
-    spans = sorted((float(np.ptp(x)), float(np.ptp(y))))
-    return _Grid(
-        x, y, loss, height, (float(ends[0]), float(ends[1])), ticks, names, "loss",
-        (float(x[column]), float(y[row]), float(height[row, column])),
-        (f"distance along {result.labels[0]}", f"distance along {result.labels[1]}"), spans[1] <= 3 * spans[0],
-    )  # fmt: skip
-
-
-def _limits(surfaces: Sequence[Surface]) -> tuple[float, float]:
-    finite = [surface.loss[surface.loss.isfinite()].double() for surface in surfaces]
-    finite = [losses for losses in finite if losses.numel()]
-    low, high = min(float(losses.min()) for losses in finite), max(float(losses.max()) for losses in finite)
-    return low, high if high > low else low + (abs(low) or 1.0)

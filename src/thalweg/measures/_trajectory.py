@@ -157,11 +157,8 @@ class TrajectoryMeter:
         self._slope = slope
 
 
-def _components(points: list[Tensor]) -> tuple[Tensor, Tensor] | None:
-    """The principal components' shares in the variance of the points, and where they lie along the first two.
-
-    Both come from the Gram matrix of the centred points. A component's sign is that of its largest coordinate.
-    """
+def gram_of_points(points: list[Tensor]) -> Tensor:
+    """Return the inner products of the points less their mean, shape (T + 1, T + 1), in double precision."""
     count, size = len(points), len(points[0])
     gram = torch.zeros(count, count, dtype=torch.float64)
     step = max(1, _PART // count)
@@ -171,7 +168,16 @@ def _components(points: list[Tensor]) -> tuple[Tensor, Tensor] | None:
         part = torch.stack([point[start:stop].double() - points[0][start:stop].double() for point in points])
         part -= part.mean(dim=0)
         gram += (part @ part.mT).cpu()
-    values, vectors = torch.linalg.eigh(gram)
+    return gram
+
+
+def _components(points: list[Tensor]) -> tuple[Tensor, Tensor] | None:
+    """The principal components' shares in the variance of the points, and where they lie along the first two.
+
+    Both come from the Gram matrix of the centred points. A component's sign is that of its largest coordinate.
+    """
+    count = len(points)
+    values, vectors = torch.linalg.eigh(gram_of_points(points))
     values, vectors = values.flip(0)[: count - 1].clamp_min(0), vectors.flip(1)[:, : min(2, count - 1)]
     total = float(values.sum())
     if total <= 0:

@@ -11,7 +11,7 @@ from thalweg.landscape import Landscape
 from thalweg.surfaces._results import Directions
 
 
-def eigen_directions(pairs: Eigenpairs, indices: Sequence[int] = (0, 1)) -> Directions:
+def eigen_directions(pairs: Eigenpairs, indices: Sequence[int] = (0, 1), *, matrix: str | None = None) -> Directions:
     """Take eigenvectors as directions of unit length, so that a coefficient is a distance in parameter space.
 
     The sign of an eigenvector is arbitrary, and within a degenerate eigenspace so is the vector.
@@ -21,6 +21,7 @@ def eigen_directions(pairs: Eigenpairs, indices: Sequence[int] = (0, 1)) -> Dire
     Args:
         pairs: Eigenpairs with vectors.
         indices: Which ones, in the order of ``pairs``, counted from 0, none twice.
+        matrix: Name of the matrix that they belong to, "H" or "GGN", for the labels.
 
     Raises:
         ArgumentError: If ``pairs`` has no vectors, or ``indices`` is empty, out of range or repeats itself.
@@ -46,8 +47,9 @@ def eigen_directions(pairs: Eigenpairs, indices: Sequence[int] = (0, 1)) -> Dire
         residuals = ", ".join(f"{index} (residual {float(pairs.residuals[index]):.1e})" for index in loose)
         warnings.warn(f"Eigenvectors that have not converged: {residuals}.", ConvergenceWarning, stacklevel=2)
     vectors = pairs.vectors[:, chosen]
-    labels = tuple(f"eigenvector {index + 1} (λ = {float(pairs.values[index]):.4g})" for index in chosen)
-    return Directions(vectors, labels, tuple(torch.linalg.vector_norm(vectors, dim=0).tolist()))
+    of = "" if matrix is None else f" of {matrix}"
+    labels = tuple(f"eigenvector {index + 1}{of} (λ = {float(pairs.values[index]):.4g})" for index in chosen)
+    return Directions(vectors, labels, tuple(torch.linalg.vector_norm(vectors, dim=0).tolist()), "unit length")
 
 
 def gradient_direction(landscape: Landscape) -> Directions:
@@ -75,4 +77,4 @@ def gradient_direction(landscape: Landscape) -> Directions:
     if length == 0:
         raise ArgumentError("landscape: expected a point with a gradient, got a critical point, where it vanishes.")
     unit = gradient / length
-    return Directions(unit.unsqueeze(1), ("gradient",), (landscape.space.norm(unit),))
+    return Directions(unit.unsqueeze(1), ("gradient",), (landscape.space.norm(unit),), "unit length")

@@ -1,5 +1,7 @@
 """Directions as the scans take them: a record of them, or plain columns."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -27,4 +29,6 @@ def directions_of(landscape: Landscape, given: Directions | Tensor, name: str, l
     norms = torch.linalg.vector_norm(columns.double(), dim=0).tolist()
     if min(norms) == 0:
         raise ArgumentError(f"{name}: expected vectors that are not zero, got length 0 in column {norms.index(0.0)}.")
-    return Directions(columns, given.labels if isinstance(given, Directions) else labels, tuple(norms))
+    if isinstance(given, Directions):
+        return replace(given, vectors=columns, norms=tuple(norms))
+    return Directions(columns, labels, tuple(norms))

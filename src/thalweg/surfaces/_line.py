@@ -1,6 +1,5 @@
 """The loss along one direction."""
 
-import time
 from collections.abc import Iterator
 
 from jaxtyping import Float
@@ -10,9 +9,10 @@ from thalweg.errors import ArgumentError
 from thalweg.estimate import Cost
 from thalweg.landscape import Landscape
 from thalweg.landscape._sampling import grid, sample
-from thalweg.operators import Operator, hessian
+from thalweg.operators import Operator
 from thalweg.progress import Progress
 from thalweg.surfaces._columns import directions_of
+from thalweg.surfaces._quadratic import second_order
 from thalweg.surfaces._results import Directions, Line
 
 
@@ -74,18 +74,7 @@ def line_scan(
 
     model, cost = None, Cost()
     if quadratic:
-        base, slope, curvature, cost = _second_order(landscape, vector, operator)
-        model = base + position * slope + 0.5 * position**2 * curvature
+        base, slope, curvature, cost = second_order(landscape, d.vectors, operator)
+        model = base + position * float(slope[0]) + 0.5 * position**2 * float(curvature[0, 0])
     found = sample(along(), points, f"line along {d.labels[0]}", progress)
     return Line(position, found.loss, found.metrics, d.labels[0], d.norms[0], quadratic=model, cost=found.cost + cost)
-
-
-def _second_order(landscape: Landscape, vector: Tensor, operator: Operator | None) -> tuple[float, float, float, Cost]:
-    space, started = landscape.space, time.perf_counter()
-    matrix = hessian(landscape) if operator is None else operator
-    if matrix.shape[0] != space.size:
-        raise ArgumentError(f"operator: expected shape ({space.size}, {space.size}), got {matrix.shape}.")
-    before = matrix.matvecs
-    base, gradient = landscape.loss_and_gradient()
-    slope, curvature = space.dot(gradient, vector), space.dot(vector, matrix @ vector)
-    return base, slope, curvature, Cost(matrix.matvecs - before, gradients=1, seconds=time.perf_counter() - started)

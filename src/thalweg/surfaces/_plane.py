@@ -7,10 +7,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from thalweg.errors import ArgumentError
+from thalweg.estimate import Cost
 from thalweg.landscape import Landscape
 from thalweg.landscape._sampling import grid, sample
+from thalweg.operators import Operator
 from thalweg.progress import Progress
 from thalweg.surfaces._columns import directions_of
+from thalweg.surfaces._quadratic import quadratic_on, second_order
 from thalweg.surfaces._results import Directions, Surface
 
 Span = tuple[float, float]
@@ -22,6 +25,8 @@ def plane_scan(
     *,
     points: int | tuple[int, int] = 15,
     span: Span | tuple[Span, Span] = (-1.0, 1.0),
+    quadratic: bool = False,
+    operator: Operator | None = None,
     progress: bool | Progress = False,
 ) -> Surface:
     r"""Evaluate L(θ + x·d₁ + y·d₂) on a grid.
@@ -29,7 +34,7 @@ def plane_scan(
     Row i of the result is at y[i], column j at x[j]; every point is computed from θ, row by row and always from left
     to right. An odd number of points over a span symmetric about 0 has θ itself in the middle.
 
-    Cost: rows × columns passes without gradients.
+    Cost: rows × columns passes without gradients; ``quadratic`` one gradient and two products more.
 
     Valid for: any model. A plane is one section of very many: what it does not show may still be there.
 
@@ -39,6 +44,8 @@ def plane_scan(
             scaled: see ``norms`` of the result.
         points: Number of points along both axes, or (rows, columns).
         span: First and last coefficient along both axes, or one pair for x and one for y.
+        quadratic: Whether to add the quadratic model L + gᵀd + ½dᵀHd, d = x·d₁ + y·d₂, on the same grid.
+        operator: H for the model, by default the Hessian; for ``quadratic`` alone.
         progress: ``True`` for a bar on the terminal, or a reporter, see :mod:`thalweg.progress`.
 
     Returns:
@@ -46,7 +53,8 @@ def plane_scan(
 
     Raises:
         ArgumentError: If ``directions`` do not fit or are not orthogonal (distances on the grid would be wrong), or
-            ``points`` or ``span`` is out of range.
+            ``points`` or ``span`` is out of range, or ``operator`` does not fit.
+        NonFiniteError: If the gradient or a product of the quadratic model is not finite.
 
     Example:
         >>> import thalweg as tw
@@ -59,19 +67,18 @@ def plane_scan(
                 [2., 1., 2.],
                 [5., 4., 5.]], dtype=torch.float64)
     """
-    d = directions_of(landscape, directions, "directions", ("first direction", "second direction"))
+    if operator is not None and not quadratic:
+        raise ArgumentError("operator: expected None without quadratic=True, which alone has a use for it.")
+    d, cosine = orthogonal_pair(landscape, directions)
     first, second = d.vectors[:, 0], d.vectors[:, 1]
-    cosine = float(first.double() @ second.double()) / (d.norms[0] * d.norms[1])
-    # Directions that were made orthogonal in a type of their own are so to its rounding.
-    if abs(cosine) > torch.finfo(landscape.space.dtype).eps ** 0.5:
-        raise ArgumentError(
-            f"directions: expected two that are orthogonal, got cosine {cosine:.3g}. Take from the second its part "
-            "along the first: d2 - (d1 @ d2) / (d1 @ d1) * d1."
-        )
     rows, columns = (points, points) if isinstance(points, int) else points
-    across, up = _spans(span)
+    across, up = spans_of(span)
     x, y = grid(across, columns), grid(up, rows)
     theta = landscape.theta
+    model, cost = None, Cost()
+    if quadratic:
+        base, slopes, bends, cost = second_order(landscape, d.vectors, operator)
+        model = quadratic_on(base, slopes, bends, x, y)
 
     def cells() -> Iterator[Landscape]:
         for b in y.tolist():
@@ -87,11 +94,40 @@ def plane_scan(
         labels=(d.labels[0], d.labels[1]),
         norms=(d.norms[0], d.norms[1]),
         cosine=cosine,
-        cost=found.cost,
+        cost=found.cost + cost,
+        quadratic=model,
     )
 
 
-def _spans(span: Span | tuple[Span, Span]) -> tuple[Span, Span]:
+def orthogonal_pair(landscape: Landscape, directions: Directions | Tensor) -> tuple[Directions, float]:
+    """Return two directions that span a plane at right angles, and their cosine.
+
+    Raises:
+        ArgumentError: If they do not fit, or are not orthogonal; what is parallel is named.
+    """
+    d = directions_of(landscape, directions, "directions", ("first direction", "second direction"))
+    first, second = d.vectors.double().unbind(dim=1)
+    cosine = float(first @ second) / (d.norms[0] * d.norms[1])
+    if abs(cosine) > 1 - torch.finfo(landscape.space.dtype).eps ** 0.5:
+        raise ArgumentError(
+            f"directions: expected two that span a plane, got {d.labels[0]} and {d.labels[1]}, which are parallel "
+            f"(cosine {cosine:.3g})."
+        )
+    # Directions that were made orthogonal in a type of their own are so to its rounding.
+    if abs(cosine) > torch.finfo(landscape.space.dtype).eps ** 0.5:
+        raise ArgumentError(
+            f"directions: expected two that are orthogonal, got cosine {cosine:.3g}. Take from the second its part "
+            "along the first: d2 - (d1 @ d2) / (d1 @ d1) * d1, as thalweg.surfaces.orthogonal_directions does."
+        )
+    return d, cosine
+
+
+def spans_of(span: Span | tuple[Span, Span]) -> tuple[Span, Span]:
+    """Return the spans of x and of y.
+
+    Raises:
+        ArgumentError: If they are neither one pair of numbers nor two.
+    """
     across, up = span
     if isinstance(across, tuple) and isinstance(up, tuple):
         return across, up

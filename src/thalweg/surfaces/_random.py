@@ -71,7 +71,8 @@ def random_directions(
     named = f"{normalization}-normalised" if normalization else "random"
     vectors = torch.stack(rows).to(landscape.space.dtype).mT
     norms = torch.linalg.vector_norm(vectors, dim=0).tolist()
-    return Directions(vectors, tuple(f"{named} direction {i + 1}" for i in range(count)), tuple(norms))
+    scale = f"the {normalization} norms of the weights" if normalization else "unit length"
+    return Directions(vectors, tuple(f"{named} direction {i + 1}" for i in range(count)), tuple(norms), scale)
 
 
 def _orthogonal(row: Tensor, others: list[Tensor], rescale: _Rescale, kind: Normalization) -> Tensor:

@@ -16,15 +16,22 @@ class Directions(Record):
         vectors: Shape (P, k), columns.
         labels: Name of each.
         norms: ‖d‖ of each: a coefficient times the norm is a true distance in parameter space.
+        scale: What their lengths are, in words: "unit length", "as given" or what they were taken from.
+        shares: Of the variance of the points that they are principal components of; ``None`` for other directions.
     """
 
     vectors: Tensor
     labels: tuple[str, ...]
     norms: tuple[float, ...]
+    scale: str = "as given"
+    shares: tuple[float, ...] | None = None
 
     def only(self, index: int) -> "Directions":
         """Return one of them, for a line."""
-        return Directions(self.vectors[:, index : index + 1], (self.labels[index],), (self.norms[index],))
+        shares = None if self.shares is None else (self.shares[index],)
+        return Directions(
+            self.vectors[:, index : index + 1], (self.labels[index],), (self.norms[index],), self.scale, shares
+        )
 
     def __str__(self) -> str:
         return ", ".join(f"{label} (‖d‖ = {norm:.4g})" for label, norm in zip(self.labels, self.norms, strict=True))
@@ -69,6 +76,7 @@ class Surface(Record):
         norms: ‖d₁‖ and ‖d₂‖: x·norms[0] is a true distance in parameter space.
         cosine: d₁ᵀd₂ / (‖d₁‖‖d₂‖), 0 to rounding.
         cost: What it took.
+        quadratic: L + gᵀd + ½dᵀHd at the same cells, shape (rows, columns); ``None`` if not asked for.
     """
 
     x: Tensor
@@ -79,6 +87,7 @@ class Surface(Record):
     norms: tuple[float, float] = (1.0, 1.0)
     cosine: float = 0.0
     cost: Cost = Cost()
+    quadratic: Tensor | None = None
 
     @property
     def nonfinite(self) -> int:
