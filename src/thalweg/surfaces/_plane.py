@@ -1,15 +1,13 @@
 """The loss on a plane."""
 
-from collections.abc import Iterator
-
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from thalweg.errors import ArgumentError
 from thalweg.landscape import Landscape
-from thalweg.landscape._sampling import grid, sample
+from thalweg.landscape._sampling import Functions, grid
 from thalweg.progress import Progress
+from thalweg.surfaces._cells import MEMORY, Cells, Checkpoint, require_orthogonal, walked
 from thalweg.surfaces._columns import directions_of
 from thalweg.surfaces._results import Directions, Surface
 
@@ -22,6 +20,10 @@ def plane_scan(
     *,
     points: int | tuple[int, int] = 15,
     span: Span | tuple[Span, Span] = (-1.0, 1.0),
+    functions: Functions | None = None,
+    checkpoint: Checkpoint = None,
+    share: bool = True,
+    memory: int = MEMORY,
     progress: bool | Progress = False,
 ) -> Surface:
     r"""Evaluate L(θ + x·d₁ + y·d₂) on a grid.
@@ -39,6 +41,11 @@ def plane_scan(
             scaled: see ``norms`` of the result.
         points: Number of points along both axes, or (rows, columns).
         span: First and last coefficient along both axes, or one pair for x and one for y.
+        functions: Further quantities by name: f(model, batch), with the model at the point, returns a number for the
+            batch, one for each item, or one for each term; they are averaged as the loss is, and found in ``metrics``.
+        checkpoint: A file to keep what is evaluated in; the same call goes on from it, with the same bits.
+        share: Whether the product of a linear first layer with the data is shared, see ``memory``. It changes rounding.
+        memory: Bytes that such products may take; a batch beyond them is computed as ever.
         progress: ``True`` for a bar on the terminal, or a reporter, see :mod:`thalweg.progress`.
 
     Returns:
@@ -47,6 +54,12 @@ def plane_scan(
     Raises:
         ArgumentError: If ``directions`` do not fit or are not orthogonal (distances on the grid would be wrong), or
             ``points`` or ``span`` is out of range.
+        CheckpointError: If the checkpoint is damaged, or of another scan.
+        Interrupted: If the user does, with the surface as far as it goes as its ``result``.
+        ObjectiveError: If a function returns what cannot be averaged, or has the name of a metric.
+
+    Warns:
+        CheckpointWarning: If the values at θ repeat those of the checkpoint to rounding only.
 
     Example:
         >>> import thalweg as tw
@@ -60,38 +73,28 @@ def plane_scan(
                 [5., 4., 5.]], dtype=torch.float64)
     """
     d = directions_of(landscape, directions, "directions", ("first direction", "second direction"))
-    first, second = d.vectors[:, 0], d.vectors[:, 1]
-    cosine = float(first.double() @ second.double()) / (d.norms[0] * d.norms[1])
-    # Directions that were made orthogonal in a type of their own are so to its rounding.
-    if abs(cosine) > torch.finfo(landscape.space.dtype).eps ** 0.5:
-        raise ArgumentError(
-            f"directions: expected two that are orthogonal, got cosine {cosine:.3g}. Take from the second its part "
-            "along the first: d2 - (d1 @ d2) / (d1 @ d1) * d1."
-        )
+    cosine = require_orthogonal(d.vectors, d.norms)
     rows, columns = (points, points) if isinstance(points, int) else points
-    across, up = _spans(span)
+    across, up = spans_of(span)
     x, y = grid(across, columns), grid(up, rows)
-    theta = landscape.theta
-
-    def cells() -> Iterator[Landscape]:
-        for b in y.tolist():
-            for a in x.tolist():
-                yield landscape.at(theta + a * first + b * second)
-
-    found = sample(cells(), rows * columns, "surface", progress)
-    return Surface(
-        x=x,
-        y=y,
-        loss=found.loss.view(rows, columns),
-        metrics={name: values.view(rows, columns) for name, values in found.metrics.items()},
-        labels=(d.labels[0], d.labels[1]),
-        norms=(d.norms[0], d.norms[1]),
-        cosine=cosine,
-        cost=found.cost,
+    cells = Cells(
+        landscape, d.vectors[:, [1, 0]], (y, x), functions=functions, share=share, memory=memory, checkpoint=checkpoint
     )
 
+    def surface() -> Surface:
+        loss, metrics = cells.values()
+        labels, norms = (d.labels[0], d.labels[1]), (d.norms[0], d.norms[1])
+        return Surface(x, y, loss, metrics, labels, norms, cosine, cells.cost, cells.measured)
 
-def _spans(span: Span | tuple[Span, Span]) -> tuple[Span, Span]:
+    return walked(cells, surface, "surface", progress)
+
+
+def spans_of(span: Span | tuple[Span, Span]) -> tuple[Span, Span]:
+    """Return the spans of x and y.
+
+    Raises:
+        ArgumentError: If one of them is a pair and the other is not.
+    """
     across, up = span
     if isinstance(across, tuple) and isinstance(up, tuple):
         return across, up
