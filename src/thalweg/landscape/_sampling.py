@@ -3,8 +3,8 @@
 import functools
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,8 +16,9 @@ from thalweg.errors import ArgumentError, NonFiniteError, ObjectiveError
 from thalweg.estimate import Cost
 from thalweg.landscape._batches import Batch
 from thalweg.landscape._landscape import Landscape
-from thalweg.landscape._program import Outputs, Terms
+from thalweg.landscape._program import Outputs, Program, Terms, run
 from thalweg.landscape._statistics import collect, finished
+from thalweg.landscape._untouched import random_states_kept
 from thalweg.progress import Progress, track
 
 Functions = Mapping[str, Callable[[nn.Module, Any], Tensor | float]]
@@ -79,27 +80,17 @@ def sample(points: Iterable[Landscape], count: int, description: str, progress: 
     """
     started, table = time.perf_counter(), Table(count)
     with track(count, description, progress) as bar:
-        fill(table, enumerate(points), bar)
+        fill(table, enumerate(map(values_at, points)), bar)
     return Samples(table.loss, table.metrics, Cost(losses=count, seconds=time.perf_counter() - started))
 
 
-def fill(
-    table: Table,
-    points: Iterable[tuple[int, Landscape]],
-    bar: Progress,
-    evaluate: Callable[[Landscape], Mapping[str, float] | None] | None = None,
-    after: Callable[[], None] = lambda: None,
-) -> None:
-    """Evaluate numbered points into a table, one after the other, and call ``after`` behind each."""
-    for index, point in points:
-        found = values_at(point) if evaluate is None else evaluate(point)
+def fill(table: Table, values: Iterable[tuple[int, Mapping[str, float] | None]], bar: Progress) -> None:
+    """Write numbered values into a table as they come."""
+    for index, found in values:
         bar.advance(note=table.put(index, found))
-        after()
 
 
-def values_at(
-    point: Landscape, functions: Functions | None = None, around: Around | None = None
-) -> dict[str, float] | None:
+def values_at(point: Landscape, functions: Functions | None = None) -> dict[str, float] | None:
     """Return "loss", the objective's metrics and the functions' means at a point; ``None`` if the loss is not finite.
 
     Args:
@@ -107,36 +98,62 @@ def values_at(
         functions: Further quantities by name. Each is called as f(model, batch) with the model at this point and
             returns a number for the batch, one for each of its items, or one for each term; they are averaged with
             the weights that the loss has.
-        around: Entered around the model's passes, not around the functions.
 
     Raises:
         ObjectiveError: If a function returns something else, or has the name of a metric.
     """
-    part = -1
+    with point.reading(), torch.no_grad():
+        leaves = point.leaves(grad=False)
+        return _means(point, functools.partial(point.outputs, leaves), functions)
 
-    def terms(leaves: list[Tensor], batch: Batch) -> Terms:
-        nonlocal part
-        part += 1
-        found = point.terms_of(_outputs(point, leaves, batch, around, part), batch, metrics=True)
-        if not functions:
-            return found
-        clashing = sorted(functions.keys() & {"loss", *found.metrics})
-        if clashing:
-            raise ObjectiveError(f"functions: expected names that are not taken, got {clashing[0]!r}, which is.")
-        with torch.autocast(point.space.device.type, dtype=point.autocast, enabled=point.autocast is not None):
-            returned = {name: f(point.model, batch) for name, f in functions.items()}
-        more = {name: _by_term(value, found, name) for name, value in returned.items()}
-        return replace(found, metrics={**found.metrics, **more})
 
-    try:
-        with point.reading(), torch.no_grad():
-            leaves = point.leaves(grad=False)
-            loss, others = collect(point.batches(), functools.partial(terms, leaves))
-    except NonFiniteError:
-        return None
-    finish = point.objective.finish
-    means = {name: finished(sums.mean(), None, finish.get(name))[0] for name, sums in others.items()}
-    return {"loss": loss.mean(), **means}
+class Walker:
+    """A model that is held while its parameters move; made by :func:`walking`.
+
+    Attributes:
+        theta: Where it stands, shape (P,), to be written into.
+    """
+
+    def __init__(self, landscape: Landscape) -> None:
+        self.theta = landscape.theta
+        self._landscape = landscape
+        own = landscape.leaves(grad=False)
+        self._views = [view.detach() for view in landscape.layout.views(self.theta)]
+        # Parameters of other types than θ are copies of its parts, the others its parts themselves.
+        self.leaves = [view if leaf.dtype is view.dtype else leaf for view, leaf in zip(self._views, own, strict=True)]
+
+    def values(self, functions: Functions | None = None, around: Around | None = None) -> dict[str, float] | None:
+        """Evaluate as :func:`values_at` does, with ``around`` entered around each pass of the model alone."""
+        for view, leaf in zip(self._views, self.leaves, strict=True):
+            if leaf is not view:
+                leaf.copy_(view)
+        part = -1
+
+        def outputs(batch: Batch) -> Outputs:
+            nonlocal part
+            part += 1
+            if around is None:
+                return self._outputs(batch)
+            with around(self.leaves, part):
+                return self._outputs(batch)
+
+        with random_states_kept():
+            return _means(self._landscape, outputs, functions)
+
+    def _outputs(self, batch: Batch) -> Outputs:
+        # In train mode every pass has buffers of its own to write into.
+        if self._landscape.mode == "train":
+            return self._landscape.outputs(self.leaves, batch)
+        with _casting(self._landscape):
+            return run(Program(self._landscape.model, self._landscape.objective), None, batch)
+
+
+@contextmanager
+def walking(landscape: Landscape) -> Iterator[Walker]:
+    """Hold the model for many evaluations: swapping its tensors for each takes longer than some passes."""
+    walker = Walker(landscape)
+    with landscape.reading(), torch.no_grad(), landscape.held(walker.leaves):
+        yield walker
 
 
 def grid(span: tuple[float, float], points: int) -> Float[Tensor, " n"]:
@@ -163,11 +180,32 @@ def grid(span: tuple[float, float], points: int) -> Float[Tensor, " n"]:
     return values
 
 
-def _outputs(point: Landscape, leaves: list[Tensor], batch: Batch, around: Around | None, part: int) -> Outputs:
-    if around is None:
-        return point.outputs(leaves, batch)
-    with around(leaves, part):
-        return point.outputs(leaves, batch)
+def _means(
+    point: Landscape, outputs: Callable[[Batch], Outputs], functions: Functions | None
+) -> dict[str, float] | None:
+    def terms(batch: Batch) -> Terms:
+        found = point.terms_of(outputs(batch), batch, metrics=True)
+        if not functions:
+            return found
+        clashing = sorted(functions.keys() & {"loss", *found.metrics})
+        if clashing:
+            raise ObjectiveError(f"functions: expected names that are not taken, got {clashing[0]!r}, which is.")
+        with _casting(point):
+            returned = {name: f(point.model, batch) for name, f in functions.items()}
+        more = {name: _by_term(value, found, name) for name, value in returned.items()}
+        return replace(found, metrics={**found.metrics, **more})
+
+    try:
+        loss, others = collect(point.batches(), terms)
+    except NonFiniteError:
+        return None
+    finish = point.objective.finish
+    means = {name: finished(sums.mean(), None, finish.get(name))[0] for name, sums in others.items()}
+    return {"loss": loss.mean(), **means}
+
+
+def _casting(point: Landscape) -> torch.autocast:
+    return torch.autocast(point.space.device.type, dtype=point.autocast, enabled=point.autocast is not None)
 
 
 def _by_term(value: Tensor | float, terms: Terms, name: str) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor
 from thalweg.errors import ArgumentError, Interrupted
 from thalweg.estimate import Cost
 from thalweg.landscape import Landscape
-from thalweg.landscape._sampling import Functions, Table, fill, values_at
+from thalweg.landscape._sampling import Functions, Table, Walker, fill, values_at, walking
 from thalweg.progress import Progress, track
 from thalweg.surfaces._first_layer import FirstLayer
 from thalweg.surfaces._store import opened
@@ -95,22 +95,31 @@ class Cells:
         kept = [place for place in todo if done[place]]
         bar.advance(len(kept))
         try:
-            fill(self.table, self._points(place for place in todo if not done[place]), bar, self._evaluate, self._after)
+            with walking(self._landscape) as walker:
+                fill(self.table, self._values(walker, [place for place in todo if not done[place]]), bar)
         finally:
             if self._store is not None and self.evaluated:
                 self._store.write(self.table)
 
-    def _points(self, places: Iterable[int]) -> Iterator[tuple[int, Landscape]]:
-        row, base = None, self._landscape.theta
+    def _values(self, walker: Walker, places: Iterable[int]) -> Iterator[tuple[int, dict[str, float] | None]]:
+        row, base, start = None, walker.theta.clone(), walker.theta.clone()
+        around = None if self._shared is None or not self._shared.parts else self._shared.around
         for place in places:
             *leading, last = self._coefficients(place)
             if row != leading:
-                row, base = leading, self._landscape.theta
+                row = leading
+                base.copy_(start)
                 for coefficient, vector in zip(leading, self._vectors[:-1], strict=True):
                     base.add_(vector, alpha=coefficient)
+            torch.add(base, self._vectors[-1], alpha=last, out=walker.theta)
             if self._shared is not None:
                 self._shared.coefficients = (*leading, last)
-            yield place, self._landscape.at(torch.add(base, self._vectors[-1], alpha=last))
+            found = walker.values(self._functions, around)
+            self.evaluated += 1
+            yield place, found
+            # Here the cell is in the table.
+            if self._store is not None:
+                self._store.write_if_due(self.table)
 
     def _coefficients(self, place: int) -> list[float]:
         found = []
@@ -118,16 +127,6 @@ class Cells:
             place, index = divmod(place, len(axis))
             found.append(axis[index])
         return found[::-1]
-
-    def _evaluate(self, point: Landscape) -> dict[str, float] | None:
-        around = None if self._shared is None else self._shared.around
-        found = values_at(point, self._functions, around)
-        self.evaluated += 1
-        return found
-
-    def _after(self) -> None:
-        if self._store is not None:
-            self._store.write_if_due(self.table)
 
     def interruption(self) -> str:
         """Say where an interrupted scan stands, and how to go on."""
