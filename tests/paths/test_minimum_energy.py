@@ -298,7 +298,10 @@ VALLEY, END = in_the_valley()
         (lambda: tw.string_method(VALLEY, END, insertions=-1), r"insertions: expected at least 0, got -1"),
         (lambda: tw.string_method(VALLEY, END, step=0.0), r"step: expected a number above 0, got 0\.0"),
         (lambda: tw.string_method(VALLEY, END, tol=-1.0), r"tol: expected a number above 0, got -1\.0"),
-        (lambda: tw.string_method(VALLEY, END[:1]), r"end: expected a tensor of shape \(2,\)|end: expected shape \(2,\)"),
+        (
+            lambda: tw.string_method(VALLEY, END[:1]),
+            r"end: expected a tensor of shape \(2,\)|end: expected shape \(2,\)",
+        ),
         (lambda: tw.string_method(VALLEY, VALLEY.theta), r"end: expected another point than start, got the same one"),
         (lambda: tw.string_method(VALLEY, END, batch_size=2), r"batch_size: expected a whole number from 1 to the 1"),
         (lambda: tw.string_method(3, END), r"landscape: expected"),
@@ -321,7 +324,9 @@ VALLEY, END = in_the_valley()
             r"end: expected the loss of start's model and data at α = 1",
         ),
         (
-            lambda: tw.path_saddle(formula(lambda t: t[0] ** 2, [1.0]), tw.string_method(VALLEY, END, images=3, steps=1)),
+            lambda: tw.path_saddle(
+                formula(lambda t: t[0] ** 2, [1.0]), tw.string_method(VALLEY, END, images=3, steps=1)
+            ),
             r"path: expected images of 1 parameters, as the landscape has, got \(3, 2\)",
         ),
     ],

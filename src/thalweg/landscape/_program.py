@@ -96,16 +96,17 @@ def terms_of(objective: Objective, outputs: Outputs, batch: Batch, *, metrics: b
     return Terms(values, weights, sample, extra)
 
 
-def run(program: Program, tensors: Mapping[str, Tensor], batch: Batch) -> Outputs:
-    """Run the program's model with other tensors in the place of its own.
+def run(program: Program, tensors: Mapping[str, Tensor] | None, batch: Batch) -> Outputs:
+    """Run the program's model with other tensors in the place of its own, or with those that it holds if ``None``.
 
     Raises:
         ArgumentError: If an operation has no kernel for the type of the tensors.
         DeterminismError: If one has none that repeats itself, where torch has been told to ask for it.
     """
-    swapped = {f"model.{name}": tensor for name, tensor in tensors.items()}
     try:
-        return functional_call(program, swapped, (batch,))
+        if tensors is None:
+            return program(batch)
+        return functional_call(program, {f"model.{name}": tensor for name, tensor in tensors.items()}, (batch,))
     except RuntimeError as error:
         missing = unusable_kernel(error)
         if missing is None:

@@ -34,6 +34,10 @@ class ItemSums:
         self._values.append(empty.index_add(0, index, weighted.reshape(-1)))
         self._weights.append(empty.index_add(0, index, weights.reshape(-1)))
 
+    def mean(self) -> float:
+        """Return Σ a_i / Σ b_i over items, with the bits of :meth:`mean_and_error`."""
+        return float(torch.cat(self._values).sum() / torch.cat(self._weights).sum())
+
     def mean_and_error(self) -> tuple[float, float | None]:
         r"""Return m = Σ a_i / Σ b_i over items and the standard error of this ratio.
 

@@ -1,16 +1,15 @@
 """The loss along one direction."""
 
-from collections.abc import Iterator
-
 from jaxtyping import Float
 from torch import Tensor
 
 from thalweg.errors import ArgumentError
 from thalweg.estimate import Cost
 from thalweg.landscape import Landscape
-from thalweg.landscape._sampling import grid, sample
+from thalweg.landscape._sampling import Functions, grid
 from thalweg.operators import Operator
 from thalweg.progress import Progress
+from thalweg.surfaces._cells import MEMORY, Cells, Checkpoint, walked
 from thalweg.surfaces._columns import directions_of
 from thalweg.surfaces._quadratic import second_order
 from thalweg.surfaces._results import Directions, Line
@@ -24,6 +23,10 @@ def line_scan(
     span: tuple[float, float] = (-0.5, 1.5),
     quadratic: bool = False,
     operator: Operator | None = None,
+    functions: Functions | None = None,
+    checkpoint: Checkpoint = None,
+    share: bool = True,
+    memory: int = MEMORY,
     progress: bool | Progress = False,
 ) -> Line:
     r"""Evaluate L(θ + s·d) for equally spaced s.
@@ -43,6 +46,11 @@ def line_scan(
         span: First and last s.
         quadratic: Whether to add the quadratic model L + s·gᵀd + ½s²·dᵀHd.
         operator: H for the model, by default the Hessian; for ``quadratic`` alone.
+        functions: Further quantities by name: f(model, batch), with the model at the point, returns a number for the
+            batch, one for each item, or one for each term; they are averaged as the loss is, and found in ``metrics``.
+        checkpoint: A file to keep what is evaluated in; the same call goes on from it, with the same bits.
+        share: Whether the product of a linear first layer with the data is shared, see ``memory``. It changes rounding.
+        memory: Bytes that such products may take; a batch beyond them is computed as ever.
         progress: ``True`` for a bar on the terminal, or a reporter, see :mod:`thalweg.progress`.
 
     Returns:
@@ -50,7 +58,13 @@ def line_scan(
 
     Raises:
         ArgumentError: If ``direction`` or ``operator`` does not fit, or ``points`` or ``span`` is out of range.
+        CheckpointError: If the checkpoint is damaged, or of another scan.
+        Interrupted: If the user does, with the line as far as it goes as its ``result``.
         NonFiniteError: If the gradient or product of the quadratic model is not finite.
+        ObjectiveError: If a function returns what cannot be averaged, or has the name of a metric.
+
+    Warns:
+        CheckpointWarning: If the values at θ repeat those of the checkpoint to rounding only.
 
     Example:
         >>> import thalweg as tw
@@ -65,16 +79,18 @@ def line_scan(
     if operator is not None and not quadratic:
         raise ArgumentError("operator: expected None without quadratic=True, which alone has a use for it.")
     d = directions_of(landscape, direction, "direction", ("direction",))
-    vector, position = d.vectors[:, 0], grid(span, points)
-    theta = landscape.theta
-
-    def along() -> Iterator[Landscape]:
-        for s in position.tolist():
-            yield landscape.at(theta + s * vector)
-
+    position = grid(span, points)
     model, cost = None, Cost()
     if quadratic:
         base, slope, curvature, cost = second_order(landscape, d.vectors, operator)
         model = base + position * float(slope[0]) + 0.5 * position**2 * float(curvature[0, 0])
-    found = sample(along(), points, f"line along {d.labels[0]}", progress)
-    return Line(position, found.loss, found.metrics, d.labels[0], d.norms[0], quadratic=model, cost=found.cost + cost)
+    cells = Cells(
+        landscape, d.vectors, (position,), functions=functions, share=share, memory=memory, checkpoint=checkpoint
+    )
+
+    def line() -> Line:
+        loss, metrics = cells.values()
+        total = cells.cost + cost
+        return Line(position, loss, metrics, d.labels[0], d.norms[0], model, total, cells.measured)
+
+    return walked(cells, line, f"line along {d.labels[0]}", progress)

@@ -1,17 +1,15 @@
 """The loss on a plane."""
 
-from collections.abc import Iterator
-
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from thalweg.errors import ArgumentError
 from thalweg.estimate import Cost
 from thalweg.landscape import Landscape
-from thalweg.landscape._sampling import grid, sample
+from thalweg.landscape._sampling import Functions, grid
 from thalweg.operators import Operator
 from thalweg.progress import Progress
+from thalweg.surfaces._cells import MEMORY, Cells, Checkpoint, require_orthogonal, walked
 from thalweg.surfaces._columns import directions_of
 from thalweg.surfaces._quadratic import quadratic_on, second_order
 from thalweg.surfaces._results import Directions, Surface
@@ -27,6 +25,10 @@ def plane_scan(
     span: Span | tuple[Span, Span] = (-1.0, 1.0),
     quadratic: bool = False,
     operator: Operator | None = None,
+    functions: Functions | None = None,
+    checkpoint: Checkpoint = None,
+    share: bool = True,
+    memory: int = MEMORY,
     progress: bool | Progress = False,
 ) -> Surface:
     r"""Evaluate L(θ + x·d₁ + y·d₂) on a grid.
@@ -46,6 +48,11 @@ def plane_scan(
         span: First and last coefficient along both axes, or one pair for x and one for y.
         quadratic: Whether to add the quadratic model L + gᵀd + ½dᵀHd, d = x·d₁ + y·d₂, on the same grid.
         operator: H for the model, by default the Hessian; for ``quadratic`` alone.
+        functions: Further quantities by name: f(model, batch), with the model at the point, returns a number for the
+            batch, one for each item, or one for each term; they are averaged as the loss is, and found in ``metrics``.
+        checkpoint: A file to keep what is evaluated in; the same call goes on from it, with the same bits.
+        share: Whether the product of a linear first layer with the data is shared, see ``memory``. It changes rounding.
+        memory: Bytes that such products may take; a batch beyond them is computed as ever.
         progress: ``True`` for a bar on the terminal, or a reporter, see :mod:`thalweg.progress`.
 
     Returns:
@@ -55,6 +62,12 @@ def plane_scan(
         ArgumentError: If ``directions`` do not fit or are not orthogonal (distances on the grid would be wrong), or
             ``points`` or ``span`` is out of range, or ``operator`` does not fit.
         NonFiniteError: If the gradient or a product of the quadratic model is not finite.
+        CheckpointError: If the checkpoint is damaged, or of another scan.
+        Interrupted: If the user does, with the surface as far as it goes as its ``result``.
+        ObjectiveError: If a function returns what cannot be averaged, or has the name of a metric.
+
+    Warns:
+        CheckpointWarning: If the values at θ repeat those of the checkpoint to rounding only.
 
     Example:
         >>> import thalweg as tw
@@ -70,33 +83,23 @@ def plane_scan(
     if operator is not None and not quadratic:
         raise ArgumentError("operator: expected None without quadratic=True, which alone has a use for it.")
     d, cosine = orthogonal_pair(landscape, directions)
-    first, second = d.vectors[:, 0], d.vectors[:, 1]
     rows, columns = (points, points) if isinstance(points, int) else points
     across, up = spans_of(span)
     x, y = grid(across, columns), grid(up, rows)
-    theta = landscape.theta
     model, cost = None, Cost()
     if quadratic:
         base, slopes, bends, cost = second_order(landscape, d.vectors, operator)
         model = quadratic_on(base, slopes, bends, x, y)
-
-    def cells() -> Iterator[Landscape]:
-        for b in y.tolist():
-            for a in x.tolist():
-                yield landscape.at(theta + a * first + b * second)
-
-    found = sample(cells(), rows * columns, "surface", progress)
-    return Surface(
-        x=x,
-        y=y,
-        loss=found.loss.view(rows, columns),
-        metrics={name: values.view(rows, columns) for name, values in found.metrics.items()},
-        labels=(d.labels[0], d.labels[1]),
-        norms=(d.norms[0], d.norms[1]),
-        cosine=cosine,
-        cost=found.cost + cost,
-        quadratic=model,
+    cells = Cells(
+        landscape, d.vectors[:, [1, 0]], (y, x), functions=functions, share=share, memory=memory, checkpoint=checkpoint
     )
+
+    def surface() -> Surface:
+        loss, metrics = cells.values()
+        labels, norms = (d.labels[0], d.labels[1]), (d.norms[0], d.norms[1])
+        return Surface(x, y, loss, metrics, labels, norms, cosine, cells.cost + cost, model, cells.measured)
+
+    return walked(cells, surface, "surface", progress)
 
 
 def orthogonal_pair(landscape: Landscape, directions: Directions | Tensor) -> tuple[Directions, float]:
@@ -106,20 +109,7 @@ def orthogonal_pair(landscape: Landscape, directions: Directions | Tensor) -> tu
         ArgumentError: If they do not fit, or are not orthogonal; what is parallel is named.
     """
     d = directions_of(landscape, directions, "directions", ("first direction", "second direction"))
-    first, second = d.vectors.double().unbind(dim=1)
-    cosine = float(first @ second) / (d.norms[0] * d.norms[1])
-    if abs(cosine) > 1 - torch.finfo(landscape.space.dtype).eps ** 0.5:
-        raise ArgumentError(
-            f"directions: expected two that span a plane, got {d.labels[0]} and {d.labels[1]}, which are parallel "
-            f"(cosine {cosine:.3g})."
-        )
-    # Directions that were made orthogonal in a type of their own are so to its rounding.
-    if abs(cosine) > torch.finfo(landscape.space.dtype).eps ** 0.5:
-        raise ArgumentError(
-            f"directions: expected two that are orthogonal, got cosine {cosine:.3g}. Take from the second its part "
-            "along the first: d2 - (d1 @ d2) / (d1 @ d1) * d1, as thalweg.surfaces.orthogonal_directions does."
-        )
-    return d, cosine
+    return d, require_orthogonal(d)
 
 
 def spans_of(span: Span | tuple[Span, Span]) -> tuple[Span, Span]:

@@ -1,9 +1,11 @@
 """What scans along lines and planes return."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from thalweg.errors import ArgumentError
 from thalweg.estimate import Cost
 from thalweg.record import Record
 
@@ -49,6 +51,7 @@ class Line(Record):
         norm: ‖d‖, so that s·norm is the distance in parameter space.
         quadratic: L + s·gᵀd + ½s²·dᵀHd at the same points, shape (n,); ``None`` if not asked for.
         cost: What it took.
+        measured: Which points have been evaluated, shape (n,), after an interruption; ``None``: all.
     """
 
     position: Tensor
@@ -58,6 +61,7 @@ class Line(Record):
     norm: float = 1.0
     quadratic: Tensor | None = None
     cost: Cost = Cost()
+    measured: Tensor | None = None
 
     def __str__(self) -> str:
         return f"{len(self.position)} points along {self.label}"
@@ -71,12 +75,17 @@ class Surface(Record):
         x: Coefficients of the first direction, shape (columns,), increasing.
         y: Coefficients of the second direction, shape (rows,), increasing.
         loss: Shape (rows, columns): ``loss[i, j]`` is at ``x[j], y[i]``; NaN where it is not finite.
-        metrics: Further surfaces by name, each (rows, columns).
+        metrics: Further surfaces by name, each (rows, columns); NaN where they were not measured.
         labels: Names of the two directions.
         norms: ‖d₁‖ and ‖d₂‖: x·norms[0] is a true distance in parameter space.
         cosine: d₁ᵀd₂ / (‖d₁‖‖d₂‖), 0 to rounding.
         cost: What it took.
         quadratic: L + gᵀd + ½dᵀHd at the same cells, shape (rows, columns); ``None`` if not asked for.
+        measured: Which cells have been evaluated, (rows, columns); ``None``: all. The others are interpolated if there
+            is an ``error``, and NaN after an interruption.
+        error: Estimate of |interpolated − true| in each cell, (rows, columns), 0 where it was measured and NaN where
+            nothing is known; ``None`` if nothing was interpolated.
+        converged: Whether all estimates are within the tolerance; ``None`` if nothing was interpolated.
     """
 
     x: Tensor
@@ -88,11 +97,107 @@ class Surface(Record):
     cosine: float = 0.0
     cost: Cost = Cost()
     quadratic: Tensor | None = None
+    measured: Tensor | None = None
+    error: Tensor | None = None
+    converged: bool | None = None
 
     @property
     def nonfinite(self) -> int:
-        """Cells whose loss is not finite; they are excluded, never replaced."""
-        return int((~self.loss.isfinite()).sum())
+        """Cells that were measured and have no finite loss; they are excluded, never replaced."""
+        return _nonfinite(self.loss, self.measured)
+
+    @property
+    def share(self) -> float:
+        """Share of the cells that were measured."""
+        return 1.0 if self.measured is None else float(self.measured.double().mean())
+
+    @property
+    def largest_error(self) -> float | None:
+        """The largest estimate of a cell's error in units of the surface's range; ``None`` if there is none."""
+        if self.error is None:
+            return None
+        known, losses = self.error[self.error.isfinite()], self.loss[self.loss.isfinite()]
+        if known.numel() == 0 or losses.numel() == 0:
+            return None
+        extent = float(losses.max() - losses.min())
+        return float(known.max()) / extent if extent > 0 else 0.0
 
     def __str__(self) -> str:
-        return f"{len(self.y)} × {len(self.x)} surface over {self.labels[0]} and {self.labels[1]}"
+        words = f"{len(self.y)} × {len(self.x)} surface over {self.labels[0]} and {self.labels[1]}"
+        if self.measured is not None:
+            words += f", {self.share:.0%} of it measured"
+        if self.largest_error is not None:
+            words += f", the rest within {self.largest_error:.1%} of its range by estimate"
+        return words + (f", {self.nonfinite} cells not finite" if self.nonfinite else "")
+
+
+@dataclass(frozen=True)
+class Grid(Record):
+    """L(θ + Σ cᵢdᵢ) on a grid over N directions.
+
+    Attributes:
+        axes: Coefficients of each direction, shapes (nᵢ,), increasing.
+        loss: Shape (n₁, …, n_N): axis i is direction i; NaN where it is not finite.
+        metrics: Further quantities by name, each of the shape of ``loss``.
+        labels: Names of the directions.
+        norms: ‖d‖ of each: a coefficient times the norm is a true distance in parameter space.
+        cost: What it took.
+        measured: Which cells have been evaluated, of the shape of ``loss``, after an interruption; ``None``: all.
+    """
+
+    axes: tuple[Tensor, ...]
+    loss: Tensor
+    metrics: dict[str, Tensor] = field(default_factory=dict)
+    labels: tuple[str, ...] = ()
+    norms: tuple[float, ...] = ()
+    cost: Cost = Cost()
+    measured: Tensor | None = None
+
+    @property
+    def nonfinite(self) -> int:
+        """Cells that were measured and have no finite loss; they are excluded, never replaced."""
+        return _nonfinite(self.loss, self.measured)
+
+    def section(self, across: int = 0, up: int = 1, at: Sequence[int] | None = None) -> Surface:
+        """Return the surface over two of the directions, the others held, to look at it.
+
+        Args:
+            across: Direction of x, counted from 0.
+            up: Direction of y.
+            at: An index along every axis, of which the two of x and y do not matter; by default where the coefficient
+                is closest to 0.
+
+        Raises:
+            ArgumentError: If these are no two directions of the grid, or an index is out of range.
+        """
+        count = len(self.axes)
+        if across == up or not all(0 <= each < count for each in (across, up)):
+            raise ArgumentError(f"across, up: expected two directions from 0 to {count - 1}, got {across} and {up}.")
+        held = [int(axis.abs().argmin()) for axis in self.axes] if at is None else list(at)
+        if len(held) != count or not all(0 <= i < len(axis) for i, axis in zip(held, self.axes, strict=True)):
+            shape = tuple(len(axis) for axis in self.axes)
+            raise ArgumentError(f"at: expected one index for each axis of the grid {shape}, got {at}.")
+
+        def cut(values: Tensor) -> Tensor:
+            index = tuple(slice(None) if axis in (across, up) else held[axis] for axis in range(count))
+            return (values[index].mT if across < up else values[index]).contiguous()
+
+        return Surface(
+            x=self.axes[across],
+            y=self.axes[up],
+            loss=cut(self.loss),
+            metrics={name: cut(values) for name, values in self.metrics.items()},
+            labels=(self.labels[across], self.labels[up]),
+            norms=(self.norms[across], self.norms[up]),
+            cost=self.cost,
+            measured=None if self.measured is None else cut(self.measured),
+        )
+
+    def __str__(self) -> str:
+        words = f"{' × '.join(str(len(axis)) for axis in self.axes)} grid over {', '.join(self.labels)}"
+        return words + (f", {self.nonfinite} cells not finite" if self.nonfinite else "")
+
+
+def _nonfinite(loss: Tensor, measured: Tensor | None) -> int:
+    bad = ~loss.isfinite()
+    return int((bad if measured is None else bad & measured).sum())
