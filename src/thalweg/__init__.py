@@ -12,15 +12,8 @@ from thalweg import (
 )
 from thalweg._version import __version__
 from thalweg.errors import ThalwegError
-from thalweg.estimate import (
-    Cost,
-    Estimate,
-    Provenance,
-)
-from thalweg.figures import (
-    draw,
-    plot,
-)
+from thalweg.estimate import Cost, Estimate, Provenance
+from thalweg.figures import draw, plot
 from thalweg.krylov import (
     Budget,
     Checkpointed,
@@ -195,12 +188,18 @@ from thalweg.study import (
 from thalweg.surfaces import (
     Directions,
     Line,
+    MergeTree,
+    Persistence,
     Surface,
+    bottleneck_distance,
     eigen_directions,
     gradient_direction,
     line_scan,
+    merge_tree,
+    persistence,
     plane_scan,
     random_directions,
+    wasserstein_distance,
 )
 from thalweg.training import (
     History,
@@ -262,6 +261,7 @@ __all__ = [
     "Measurement",
     "Measures",
     "MemoryPlan",
+    "MergeTree",
     "NegativeCurvature",
     "NoiseModel",
     "NoiseModels",
@@ -269,6 +269,7 @@ __all__ = [
     "NullSpace",
     "Operator",
     "PathScan",
+    "Persistence",
     "PerturbationLaw",
     "Progress",
     "Projection",
@@ -299,6 +300,7 @@ __all__ = [
     "block",
     "block_spectra",
     "block_structure",
+    "bottleneck_distance",
     "capacity",
     "checkpointed",
     "condition_numbers",
@@ -347,6 +349,7 @@ __all__ = [
     "matrix_spectra",
     "measure",
     "measure_cost",
+    "merge_tree",
     "minibatch_covariance",
     "minibatch_factor",
     "minres",
@@ -358,6 +361,7 @@ __all__ = [
     "objectives",
     "outlier_count",
     "path_norm",
+    "persistence",
     "perturbation_law",
     "plane_scan",
     "plot",
@@ -389,5 +393,6 @@ __all__ = [
     "trajectory",
     "two_nn",
     "verify",
+    "wasserstein_distance",
     "write_report",
 ]
