@@ -1,6 +1,7 @@
 """How far apart two landscapes are by the shape of their sub-level sets."""
 
 import math
+import sys
 import time
 from typing import Literal
 
@@ -67,6 +68,8 @@ def bottleneck_distance(
     started = time.perf_counter()
     one, other = (_diagram(given, dimension, scale, essential, name) for given, name in _named(first, second))
     value = float(load_gudhi().bottleneck_distance(one, other))
+    # It adds the smallest number there is.
+    value = 0.0 if value <= sys.float_info.min else value
     cost = Cost(seconds=time.perf_counter() - started)
     return DiagramDistance(_finite(value), "bottleneck", None, dimension, scale, essential, cost=cost)
 
@@ -89,7 +92,8 @@ def wasserstein_distance(
     as well.
 
     Cost: no pass over the data; exact to rounding, by an assignment of n features to m in O(min(n, m)²·max(n, m)).
-    Needs no extra: approximations by auction (hera) may not end where many features cost the same.
+    Needs no extra: approximations by auction (hera) may not end where many features cost the same. A large ``order``
+    takes several assignments.
 
     Valid for: as :func:`bottleneck_distance`.
 
@@ -125,8 +129,8 @@ def wasserstein_distance(
 
 
 def _wasserstein(one: np.ndarray, other: np.ndarray, order: float) -> float | None:
-    endless = [np.sort(points[np.isinf(points[:, 1]), 0]) for points in (one, other)]
-    if len(endless[0]) != len(endless[1]):
+    ends = [np.sort(points[np.isinf(points[:, 1]), 0]) for points in (one, other)]
+    if len(ends[0]) != len(ends[1]):
         return None
     one, other = (points[np.isfinite(points[:, 1])] for points in (one, other))
     needed, free = 40 * len(one) * len(other), free_bytes(torch.device("cpu"))
@@ -135,21 +139,38 @@ def _wasserstein(one: np.ndarray, other: np.ndarray, order: float) -> float | No
             f"first: expected fewer features, got {len(one)} and {len(other)}, whose assignment takes "
             f"{needed / 1e9:.3g} GB where {free / 1e9:.3g} GB are free. A threshold leaves small ones out."
         )
-    alone = [(points[:, 1] - points[:, 0]) / 2 for points in (one, other)]
+    lasting = np.abs(ends[0] - ends[1])
+    left, right = ((points[:, 1] - points[:, 0]) / 2 for points in (one, other))
     apart = np.abs(one[:, None, :] - other[None, :, :]).max(axis=2)
-    # On a common scale, as powers would leave the range of numbers.
-    unit = max((float(part.max()) for part in (*alone, np.abs(endless[0] - endless[1])) if part.size), default=0.0)
-    if unit == 0:
-        return 0.0
-    left, right = ((part / unit) ** order for part in alone)
-    together = left[:, None] + right[None, :]
-    # Leaving both to the diagonal costs at most 2: no pair needs to cost more, nor to overflow.
-    cost = np.minimum(np.minimum(apart / unit, 2 ** (1 / order)) ** order, together)
-    row, column = linear_sum_assignment(cost - together)
-    free_left, free_right = np.delete(left, row), np.delete(right, column)
-    lasting = (np.abs(endless[0] - endless[1]) / unit) ** order
-    total = cost[row, column].sum() + free_left.sum() + free_right.sum() + lasting.sum()
-    return unit * float(total) ** (1 / order)
+    value = _sum(np.concatenate([left, right, lasting]), order)
+    while value > 0:
+        # Powers of what is far below the bound round to nothing: solved again, with the value found as the bound.
+        found = _sum(np.concatenate([_assigned(apart, left, right, value, order), lasting]), order)
+        if found >= value * 0.5 ** (1 / order):
+            return min(found, value)
+        value = found
+    return value
+
+
+def _assigned(apart: np.ndarray, left: np.ndarray, right: np.ndarray, bound: float, order: float) -> np.ndarray:
+    """Return the costs of the best matching, whose sum is known to be at most ``bound``."""
+
+    def power(cost: np.ndarray) -> np.ndarray:
+        # What costs more than the bound alone is in no best matching; a little above 1 forbids it without overflow.
+        return np.asarray(np.minimum(cost / bound, 4 ** (1 / order)) ** order)
+
+    together = power(left)[:, None] + power(right)[None, :]
+    saved = np.minimum(power(apart) - together, 0.0)
+    row, column = linear_sum_assignment(saved)
+    paired = saved[row, column] < 0
+    row, column = row[paired], column[paired]
+    return np.concatenate([apart[row, column], np.delete(left, row), np.delete(right, column)])
+
+
+def _sum(costs: np.ndarray, order: float) -> float:
+    """Return (Σ cost^q)^(1/q) without leaving the range of numbers."""
+    largest = float(costs.max(initial=0.0))
+    return largest * float(((costs / largest) ** order).sum()) ** (1 / order) if largest else 0.0
 
 
 def _named(first: Persistence, second: Persistence) -> tuple[tuple[Persistence, str], tuple[Persistence, str]]:

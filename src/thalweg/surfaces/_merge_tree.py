@@ -32,7 +32,8 @@ def merge_tree(grid: Surface | Line | Tensor, *, threshold: float = 0.0) -> Merg
     Cost: no pass over the data; N log N for N points.
 
     Valid for: the section, at the resolution of its grid. A minimum of a plane need not be one of the loss: the way
-    down may leave the plane.
+    down may leave the plane. A narrow valley across the axes breaks into shallow minima on a coarse grid, which a
+    threshold or a finer grid removes.
 
     Args:
         grid: A scan, or a tensor of values with any number of axes.

@@ -35,7 +35,8 @@ def persistence(grid: Surface | Line | Tensor, *, threshold: float = 0.0) -> Per
 
     Cost: no pass over the data; 0.2 s for 200 × 200 points.
 
-    Valid for: the section, at the resolution of its grid; see ``oscillation`` of the result.
+    Valid for: the section, at the resolution of its grid; see ``oscillation`` of the result. A narrow valley across the
+    axes breaks into shallow minima on a coarse grid, which a threshold or a finer grid removes.
 
     Args:
         grid: A scan, or a tensor of values with any number of axes.
