@@ -32,7 +32,7 @@ def test_a_narrow_valley_across_the_axes_breaks_into_shallow_minima():
     """What the threshold above is for: neighbours along the axes cannot follow the parabola of O44."""
     every = persistence(double_well())
     assert every.count(0) == 12
-    assert every.count(0, above=0.02) == 2
+    assert every.count(0, above=0.05) == 2
 
 
 def test_four_wells_have_one_loop():

@@ -8,8 +8,10 @@ from thalweg.figures._eigenpairs import draw_eigenpairs, plot_eigenpairs
 from thalweg.figures._history import draw_history, plot_history
 from thalweg.figures._line import draw_line, plot_line
 from thalweg.figures._measurements import draw_measurements, plot_measurements
+from thalweg.figures._merge_tree import draw_merge_tree, plot_merge_tree
 from thalweg.figures._paper import save
 from thalweg.figures._path import draw_connection, draw_path, plot_connection, plot_path
+from thalweg.figures._persistence import draw_persistence, plot_persistence
 from thalweg.figures._screen import template
 from thalweg.figures._spectra import draw_spectra, plot_spectra
 from thalweg.figures._spectrum import draw_spectrum, plot_spectrum
@@ -25,7 +27,9 @@ __all__ = [
     "draw_history",
     "draw_line",
     "draw_measurements",
+    "draw_merge_tree",
     "draw_path",
+    "draw_persistence",
     "draw_spectra",
     "draw_spectrum",
     "draw_surface",
@@ -38,7 +42,9 @@ __all__ = [
     "plot_history",
     "plot_line",
     "plot_measurements",
+    "plot_merge_tree",
     "plot_path",
+    "plot_persistence",
     "plot_spectra",
     "plot_spectrum",
     "plot_surface",
