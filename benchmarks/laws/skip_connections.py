@@ -64,9 +64,7 @@ def measured(root: Path | None, quick: bool) -> list[Finding]:
                 findings += _at_equal_loss(case, depth, images, seed, with_skip)
         if depth == DEPTHS[-1]:
             middle = median(ratios)
-            findings.append(
-                found(f"L = {depth}", "median ratio of λ_max", middle, "at least 2.5", holds=middle >= 2.5)
-            )
+            findings.append(found(f"L = {depth}", "median ratio of λ_max", middle, "at least 2.5", holds=middle >= 2.5))
     return findings
 
 

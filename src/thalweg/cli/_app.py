@@ -8,9 +8,11 @@ import typer
 
 from thalweg._version import __version__
 from thalweg.cli._measure import announce, measure_quantities
+from thalweg.cli._path import run_path
 from thalweg.cli._picture import Figure, require_figure
 from thalweg.cli._spectrum import run_spectrum
 from thalweg.cli._summary import print_summary
+from thalweg.cli._surface import run_surface
 from thalweg.cli._target import guarded, load_target
 from thalweg.cli._terminal import Checkpoint, Device, Json, Seed, Target, Top, checked_device, notes, say
 from thalweg.errors import ArgumentError, ThalwegError
@@ -169,6 +171,8 @@ def run_measure(
 
 
 app.command("spectrum")(run_spectrum)
+app.command("surface")(run_surface)
+app.command("path")(run_path)
 
 
 def _asked(which: str | None, out: Path | None, figure: Path | None) -> list[str] | None:

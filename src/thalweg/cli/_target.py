@@ -4,7 +4,7 @@ import importlib.util
 import inspect
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -28,13 +28,33 @@ def load_target(target: str, device: str | None = None) -> Landscape:
     Raises:
         TargetError: If the file or the name does not exist, the file raises, or NAME is something else.
     """
+    return load_targets((target,), device)[0]
+
+
+def load_targets(targets: Sequence[str], device: str | None = None) -> list[Landscape]:
+    """Return several landscapes; a file that holds more than one of them runs once, so that they share their data.
+
+    Args:
+        targets: FILE.py:NAME each.
+        device: Where the landscapes are to compute; ``None`` leaves them where they are.
+
+    Raises:
+        TargetError: As :func:`load_target`.
+    """
+    modules: dict[Path, ModuleType] = {}
+    return [_load(target, device, modules) for target in targets]
+
+
+def _load(target: str, device: str | None, modules: dict[Path, ModuleType]) -> Landscape:
     file, _, name = target.rpartition(":")
     if not file or not name:
         raise TargetError(f"target: expected FILE.py:NAME, got {target!r}.")
     path = Path(file)
     if not path.is_file():
         raise TargetError(f"target: expected an existing file, got {file!r}.")
-    module = _run(path)
+    if path.resolve() not in modules:
+        modules[path.resolve()] = _run(path)
+    module = modules[path.resolve()]
     found = getattr(module, name, None)
     if found is None:
         public = [key for key in vars(module) if not key.startswith("_")]

@@ -12,6 +12,7 @@ from thalweg.figures._eigenpairs import draw_eigenpairs, plot_eigenpairs
 from thalweg.figures._history import draw_history, plot_history
 from thalweg.figures._line import draw_line, plot_line
 from thalweg.figures._measurements import draw_measurements, plot_measurements
+from thalweg.figures._merge_tree import draw_merge_tree, plot_merge_tree
 from thalweg.figures._paper import save
 from thalweg.figures._path import (
     draw_barrier,
@@ -21,6 +22,7 @@ from thalweg.figures._path import (
     plot_connection,
     plot_path,
 )
+from thalweg.figures._persistence import draw_persistence, plot_persistence
 from thalweg.figures._projection import draw_projection, plot_projection
 from thalweg.figures._quantities import draw_quantities, plot_quantities
 from thalweg.figures._screen import template
@@ -44,7 +46,9 @@ __all__ = [
     "draw_history",
     "draw_line",
     "draw_measurements",
+    "draw_merge_tree",
     "draw_path",
+    "draw_persistence",
     "draw_projection",
     "draw_quantities",
     "draw_sequence",
@@ -66,7 +70,9 @@ __all__ = [
     "plot_history",
     "plot_line",
     "plot_measurements",
+    "plot_merge_tree",
     "plot_path",
+    "plot_persistence",
     "plot_projection",
     "plot_quantities",
     "plot_sequence",

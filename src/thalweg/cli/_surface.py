@@ -1,0 +1,155 @@
+"""``thalweg surface``: the loss on a plane, and the shape of its sub-level sets."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+import typer
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from thalweg.cli._pictures import Pictures, require_folder, write_pictures
+from thalweg.cli._target import guarded, load_target
+from thalweg.cli._terminal import Device, Json, Seed, Target, checked_device, notes, say
+from thalweg.errors import ArgumentError, MissingExtraError
+from thalweg.krylov import eigenpairs
+from thalweg.landscape import Landscape
+from thalweg.operators import ggn, hessian
+from thalweg.surfaces import (
+    Directions,
+    MergeTree,
+    Persistence,
+    Surface,
+    eigen_directions,
+    merge_tree,
+    persistence,
+    plane_scan,
+    random_directions,
+)
+
+Plane = Literal["random", "layer", "plain", "eigen", "ggn"]
+
+_PLANES: dict[str, Callable[[Landscape, torch.Generator], Directions]] = {
+    "random": lambda landscape, source: random_directions(landscape, normalization="filter", generator=source),
+    "layer": lambda landscape, source: random_directions(landscape, normalization="layer", generator=source),
+    "plain": lambda landscape, source: random_directions(landscape, normalization=None, generator=source),
+    "eigen": lambda landscape, source: eigen_directions(eigenpairs(hessian(landscape), 2, generator=source)),
+    "ggn": lambda landscape, source: eigen_directions(eigenpairs(ggn(landscape), 2, generator=source)),
+}
+_KINDS = ("3d", "contour")
+_LISTED = 8
+
+
+def run_surface(
+    target: Target,
+    directions: Annotated[
+        Plane,
+        typer.Option(help="random, layer, plain: drawn, scaled by filter, by layer, or not; eigen, ggn: eigenvectors."),
+    ] = "random",
+    points: Annotated[int, typer.Option(min=2, help="Points a side; odd numbers have the model in the middle.")] = 25,
+    span: Annotated[float, typer.Option(help="Coefficients go from -SPAN to SPAN.")] = 1.0,
+    threshold: Annotated[
+        float, typer.Option(min=0.0, help="Minima and loops that last no longer are left out, as a share of the range.")
+    ] = 0.01,
+    out: Annotated[Path, typer.Option(help="Folder of the figures and of results.json.")] = Path("thalweg-surface"),
+    seed: Seed = 0,
+    device: Device = None,
+    as_json: Json = False,
+) -> None:
+    """Scan the loss on a plane through a model, and draw it."""
+    require_folder(out)
+    place = checked_device(device)
+    if not 0 < span < float("inf"):
+        raise ArgumentError(f"span: expected a positive finite number, got {span}.")
+    if not threshold < 1:
+        raise ArgumentError(f"threshold: expected a share of the range from 0 to 1, got {threshold}.")
+    with notes():
+        landscape = load_target(target, place)
+        surface: Surface = guarded(
+            lambda: plane_scan(
+                landscape,
+                _PLANES[directions](landscape, torch.Generator().manual_seed(seed)),
+                points=points,
+                span=(-span, span),
+                progress=True,
+            ),
+            target,
+            "its surface",
+        )
+    if surface.nonfinite == surface.loss.numel():
+        raise ArgumentError("span: expected a plane with at least one finite loss, got none; a smaller one may help.")
+    tree, features = _shape(surface, threshold)
+    name = target.rpartition(":")[2]
+    write_pictures(
+        out,
+        _pictures(surface, tree, features, name),
+        {
+            "surface": surface.to_dict(),
+            "merge_tree": tree.to_dict(),
+            "persistence": None if features is None else features.to_dict(),
+        },
+    )
+    if as_json:
+        typer.echo((out / "results.json").read_text(encoding="utf-8"))
+    else:
+        _print(surface, tree, features, name)
+
+
+def _shape(surface: Surface, share: float) -> tuple[MergeTree, Persistence | None]:
+    finite = surface.loss[surface.loss.isfinite()]
+    threshold = share * float(finite.max() - finite.min())
+    tree = merge_tree(surface, threshold=threshold)
+    try:
+        return tree, persistence(surface, threshold=threshold)
+    except MissingExtraError as error:
+        say(f"note: {error}", error=False)
+        return tree, None
+
+
+def _pictures(surface: Surface, tree: MergeTree, features: Persistence | None, name: str) -> Pictures:
+    found: dict[str, tuple[Any, dict[str, Any]]] = {
+        f"surface-{kind}": (surface, {"kind": kind, "title": f"Loss of {name}"}) for kind in _KINDS
+    }
+    found["merge-tree"] = (tree, {"title": f"How the minima of {name} join on the plane"})
+    if features is not None:
+        found["persistence"] = (features, {"title": f"Sub-level sets of {name} on the plane"})
+        found["barcode"] = (features, {"view": "barcode", "title": f"Sub-level sets of {name} on the plane"})
+    return found
+
+
+def _print(surface: Surface, tree: MergeTree, features: Persistence | None, name: str) -> None:
+    rows = {"plane": str(surface)}
+    for label, norm, axis in zip(surface.labels, surface.norms, (surface.x, surface.y), strict=True):
+        reach = f"{float(axis[0]) * norm:.4g} to {float(axis[-1]) * norm:.4g}"
+        rows[f"distances along {label}"] = reach
+    rows["loss from, to"] = f"{tree.limits[0]:.4g}, {tree.limits[1]:.4g}"
+    if surface.nonfinite:
+        rows["cells not finite, left out"] = str(surface.nonfinite)
+    rows[f"minima that last longer than {tree.threshold:.3g}"] = str(tree.minima)
+    for place, level, lasting in list(
+        zip(tree.position.tolist(), tree.level.tolist(), tree.persistence(), strict=False)
+    )[:_LISTED]:
+        x, y = (float(axis[index]) for axis, index in zip((surface.x, surface.y), (place[1], place[0]), strict=True))
+        rest = "reaches no deeper one" if lasting is None else f"{lasting:.4g} below the saddle to a deeper one"
+        rows[f"  at ({x:.3g}, {y:.3g})"] = f"{level:.4g}, {rest}"
+    if tree.minima > _LISTED:
+        rows["  …"] = f"{tree.minima - _LISTED} more"
+    if features is not None:
+        rows["sub-level sets"] = str(features)
+    rows["cost"] = str(surface.cost)
+    print_rows(rows, f"surface of {name}")
+
+
+def print_rows(rows: dict[str, str], title: str) -> None:
+    """Print a table of two columns."""
+    table = Table(box=box.SIMPLE_HEAD, title=escape(title), title_justify="left", show_header=False)
+    table.add_column("")
+    table.add_column("", justify="right")
+    for label, text in rows.items():
+        table.add_row(escape(label), escape(text))
+    # Where there is no terminal there is no width to keep to.
+    Console(highlight=False, width=None if sys.stdout.isatty() else 140).print(table)
