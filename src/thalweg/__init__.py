@@ -1,15 +1,6 @@
 """The geometry of a neural network's loss landscape: measured, held against theory, and put to work."""
 
-from thalweg import (
-    data,
-    errors,
-    figures,
-    models,
-    objectives,
-    report,
-    study,
-    training,
-)
+from thalweg import data, errors, figures, models, objectives, report, study, training
 from thalweg._version import __version__
 from thalweg.errors import ThalwegError
 from thalweg.estimate import Cost, Estimate, Provenance
@@ -173,14 +164,7 @@ from thalweg.paths import (
     path_saddle,
     string_method,
 )
-from thalweg.predict import (
-    CriticalWidth,
-    Diagnosis,
-    Finding,
-    LayerHealth,
-    critical_width,
-    diagnose,
-)
+from thalweg.predict import CriticalWidth, Diagnosis, Finding, LayerHealth, critical_width, diagnose
 from thalweg.progress import Progress
 from thalweg.report import read_results, write_report
 from thalweg.study import Findings, Measurement, SurveySettings, survey

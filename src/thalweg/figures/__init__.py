@@ -14,14 +14,7 @@ from thalweg.figures._line import draw_line, plot_line
 from thalweg.figures._measurements import draw_measurements, plot_measurements
 from thalweg.figures._merge_tree import draw_merge_tree, plot_merge_tree
 from thalweg.figures._paper import save
-from thalweg.figures._path import (
-    draw_barrier,
-    draw_connection,
-    draw_path,
-    plot_barrier,
-    plot_connection,
-    plot_path,
-)
+from thalweg.figures._path import draw_barrier, draw_connection, draw_path, plot_barrier, plot_connection, plot_path
 from thalweg.figures._persistence import draw_persistence, plot_persistence
 from thalweg.figures._projection import draw_projection, plot_projection
 from thalweg.figures._quantities import draw_quantities, plot_quantities

@@ -5,4 +5,9 @@ from thalweg.landscape._landscape import Landscape
 from thalweg.landscape._parameters import Layout
 from thalweg.landscape._reestimated import reestimated_buffers
 
-__all__ = ["Evaluation", "Landscape", "Layout", "reestimated_buffers"]
+__all__ = [
+    "Evaluation",
+    "Landscape",
+    "Layout",
+    "reestimated_buffers",
+]

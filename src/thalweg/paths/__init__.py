@@ -17,6 +17,7 @@ from thalweg.paths._permutation_results import AxisUnits, FrozenUnits, HiddenUni
 from thalweg.paths._permuted import permuted
 from thalweg.paths._repair import repaired_path
 from thalweg.paths._results import Barrier, PathScan
+from thalweg.paths._saddle import path_saddle
 from thalweg.paths._symmetry import permutations
 from thalweg.paths._train_curve import train_curve
 

@@ -18,7 +18,7 @@ from thalweg.measures._require import require_real
 from thalweg.operators._require import require_landscape
 from thalweg.paths._curve import Curve
 from thalweg.paths._images import lengths, redistributed, spline_tangents, upwind_tangents
-from thalweg.paths._linear import _require_alike, _require_arrival
+from thalweg.paths._alike import require_alike, require_arrival
 from thalweg.paths._minimum_energy_results import MinimumEnergyPath
 from thalweg.paths._relaxation import Scheme, State, gradients_at, relax, safe_step
 from thalweg.progress import Progress, track
@@ -212,7 +212,7 @@ def _search(
     batches = None if given.batch_size is None else Minibatches(start, given.batch_size, generator)
     ends = (start.loss(chain[0]), start.loss(chain[-1]))
     if isinstance(end, Landscape):
-        _require_arrival(ends[1], end)
+        require_arrival(ends[1], end)
     losses, products, step = 2 + isinstance(end, Landscape), 0, given.step
     if step is None:
         step, products = safe_step(start, chain, None)
@@ -284,7 +284,7 @@ def _band(spring: float, climb: bool) -> Scheme:
 def _other_end(start: Landscape, end: Landscape | Tensor) -> Float[Tensor, " p"]:
     if not isinstance(end, Landscape):
         return require_vector(start.space, end, "end").clone()
-    _require_alike(start, end)
+    require_alike(start, end)
     if start.mode == "eval":
         theirs = end.buffers
         different = sorted(name for name, value in start.buffers.items() if not torch.equal(value, theirs[name]))

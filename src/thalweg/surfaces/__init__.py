@@ -17,6 +17,7 @@ from thalweg.surfaces._projection_results import Plane, Projection
 from thalweg.surfaces._random import random_directions
 from thalweg.surfaces._results import Directions, Grid, Line, Surface
 from thalweg.surfaces._through import plane_through
+from thalweg.surfaces._topology_results import DiagramDistance, MergeTree, Persistence
 from thalweg.surfaces._update import update_direction
 
 __all__ = [
