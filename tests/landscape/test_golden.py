@@ -22,6 +22,7 @@ def close(value, expected, rel: float = 1e-8) -> None:
 
 
 def test_g1_loss_and_gradient():
+    """O1."""
     landscape = golden.g1()
     assert landscape.size == 9
     assert landscape.count == 4
@@ -30,6 +31,7 @@ def test_g1_loss_and_gradient():
 
 
 def test_g1_spectrum():
+    """O1, O2, O5."""
     matrix = tw.hessian(golden.g1()).dense()
     values = torch.linalg.eigvalsh(matrix)
     torch.testing.assert_close(values, torch.tensor(G1, dtype=torch.float64), rtol=1e-8, atol=1e-10)
@@ -43,7 +45,7 @@ def test_g1_spectrum():
 
 
 def test_g1_gradient_against_the_spectrum():
-    """gᵀHg and LAS_k: energy of the gradient in the leading eigenvectors."""
+    """O4, O5: gᵀHg and LAS_k, the energy of the gradient in the leading eigenvectors."""
     landscape = golden.g1()
     op, gradient = tw.hessian(landscape), landscape.gradient()
     close(gradient @ (op @ gradient), 0.0372598617618)
@@ -54,7 +56,7 @@ def test_g1_gradient_against_the_spectrum():
 
 
 def test_g1_steps():
-    """One SAM step of radius 0.05 and one gradient step of length 0.1."""
+    """O5: one SAM step of radius 0.05 and one gradient step of length 0.1."""
     landscape = golden.g1()
     loss, gradient = landscape.loss_and_gradient()
     close(landscape.loss(landscape.theta + 0.05 * gradient / gradient.norm()) - loss, 0.0143180843083978)
@@ -65,6 +67,7 @@ def test_g1_steps():
 
 
 def test_g2_loss_and_spectrum():
+    """O6."""
     landscape = golden.g2()
     loss, gradient = landscape.loss_and_gradient()
     close(loss, 1.26938309677413)
@@ -97,6 +100,7 @@ def test_g2_null_modes_are_the_softmax_shifts():
 
 
 def test_g2_gradient_against_the_spectrum():
+    """O7."""
     landscape = golden.g2()
     loss, gradient = landscape.loss_and_gradient()
     vectors = torch.linalg.eigh(tw.hessian(landscape).dense())[1].flip(1)
@@ -123,7 +127,7 @@ ROOT = math.sqrt(8185)
 @pytest.mark.parametrize(("objective", "factor"), [(tw.objectives.squared_error(), 1), (tw.objectives.mse(), 2)])
 @pytest.mark.parametrize("seed", [None, 1])
 def test_linear_regression(objective, factor, seed):
-    """H = XᵀX/N for ½‖f − y‖², twice that for torch's mean squared error, at any point."""
+    """O8: H = XᵀX/N for ½‖f − y‖², twice that for torch's mean squared error, at any point."""
     targets = torch.tensor([[1.0], [0.0], [2.0]], dtype=torch.float64)
     values = eigenvalues(tw.Landscape(linear(1, seed), objective, [(X, targets)]))
     close(values[1] / factor, (91 + ROOT) / 6, rel=1e-12)
@@ -146,6 +150,7 @@ def test_the_two_squared_errors_differ_by_half_the_outputs():
 
 
 def test_logistic_regression_at_zero():
+    """O9."""
     targets = torch.tensor([[1.0], [0.0], [1.0]], dtype=torch.float64)
     values = eigenvalues(tw.Landscape(linear(1), tw.objectives.binary_cross_entropy(), [(X, targets)]))
     close(values[1], 7.56129124272785)
@@ -153,7 +158,7 @@ def test_logistic_regression_at_zero():
 
 
 def test_softmax_regression_at_zero():
-    """XᵀX/N times the eigenvalues 1/3, 1/3, 0 of I/3 − 11ᵀ/9."""
+    """O9: XᵀX/N times the eigenvalues 1/3, 1/3, 0 of I/3 − 11ᵀ/9."""
     landscape = tw.Landscape(linear(3), tw.objectives.cross_entropy(), [(X, torch.tensor([0, 1, 2]))])
     values = eigenvalues(landscape)
     expected = [0, 0, 0.0293894541406464, 0.0293894541406464, 10.0817216569705, 10.0817216569705]
@@ -179,12 +184,13 @@ def chain(*weights: float, y: float = 1.0) -> tw.Landscape:
 
 @pytest.mark.parametrize(("a", "b", "y"), [(1.0, 1.0, 1.0), (0.0, 0.0, 1.0), (0.3, -2.0, 0.7)])
 def test_scalar_net(a, b, y):
-    """½(ab − y)²."""
+    """O11: ½(ab − y)²."""
     expected = torch.tensor([[b * b, 2 * a * b - y], [2 * a * b - y, a * a]], dtype=torch.float64)
     torch.testing.assert_close(tw.hessian(chain(a, b, y=y)).dense(), expected, rtol=1e-14, atol=1e-15)
 
 
 def test_scalar_chain_of_four():
+    """O11."""
     assert eigenvalues(chain(1.0, 1.0, 1.0, 1.0))[-1] == pytest.approx(4, rel=1e-13)
     # At a minimum the sharpness is y² Σ 1/w².
     weights = (0.5, 2.0, 1.25, 0.8)

@@ -42,7 +42,7 @@ def test_by_hand():
 
 
 def test_the_null_law_of_a_random_direction():
-    """k = 10 of P = 1000: variance 1.97604790e−5; and 200 draws agree with mean, spread and uniform p-values."""
+    """O63, k = 10 of P = 1000: variance 1.97604790e−5; and 200 draws agree with mean, spread and uniform p-values."""
     size, k = 1000, 10
     basis = torch.eye(size, dtype=torch.float64)[:, :k]
     source = torch.Generator().manual_seed(1)

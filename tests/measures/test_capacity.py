@@ -61,7 +61,7 @@ def numbers(found):
 
 
 def test_two_layers_in_closed_form():
-    """W₁ = [[1, −2], [3, 4]], W₂ = [[1, −1]]."""
+    """O56: W₁ = [[1, −2], [3, 4]], W₂ = [[1, −1]]."""
     first, second = torch.tensor([[1.0, -2.0], [3.0, 4.0]]).double(), torch.tensor([[1.0, -1.0]]).double()
     data = [(randn(3, 2), randn(3, 1))]
     found = capacity(tw.Landscape(linear(first, second), tw.objectives.squared_error(), data), quantile=None)

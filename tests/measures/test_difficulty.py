@@ -55,7 +55,7 @@ def test_the_ratio_of_zhu():
 
 @pytest.mark.parametrize(("noise", "expected"), [((4, 2, 1, 1), 2.0), ((1, 1, 1, 1), 1.70560573088)])
 def test_a_diagonal_hessian(noise, expected):
-    """λ = (4, 2, 1, 1): λ_max²/Tr = 2, times 1 for Σ = H and 8/(2√22) for Σ = I."""
+    """O52, λ = (4, 2, 1, 1): λ_max²/Tr = 2, times 1 for Σ = H and 8/(2√22) for Σ = I."""
     found = difficulty(with_hessian(matrix(4, 2, 1, 1)), covariance=operator(matrix(*noise)))
     assert found.index.value == pytest.approx(expected, rel=1e-10)
 

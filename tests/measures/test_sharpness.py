@@ -36,7 +36,7 @@ def test_golden_networks(network, one_step, maximum):
 
 
 def test_a_quadratic_off_its_minimum():
-    """½(10x² + y²) at (0, 1), ρ = ½: one step along y gives 0.625, but the maximum leans into x: 47/36."""
+    """O51: ½(10x² + y²) at (0, 1), ρ = ½: one step along y gives 0.625, but the maximum leans into x: 47/36."""
     landscape = quadratic(BOWL, ZERO, [0.0, 1.0])
     assert sharpness(landscape, 0.5).value == pytest.approx(0.625, rel=1e-14)
     found = sharpness(landscape, 0.5, "ascent")

@@ -23,6 +23,7 @@ def cosine(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_g1(engine):
+    """O1, O3, O4."""
     landscape = g1()
     hessian = tw.hessian(landscape, engine=engine).dense()
     gauss_newton = tw.ggn(landscape, engine=engine).dense()
@@ -51,6 +52,7 @@ def test_g1(engine):
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_g2(engine):
+    """O6, O7."""
     landscape = g2()
     hessian = tw.hessian(landscape, engine=engine).dense()
     gauss_newton = tw.ggn(landscape, engine=engine).dense()

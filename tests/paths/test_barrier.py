@@ -19,6 +19,7 @@ def scan(losses: list[float], position: list[float] | None = None) -> PathScan:
 
 
 def test_the_four_references():
+    """O53."""
     found = barrier(scan([0.2, 1.3, 0.5]))
     assert (found.max, found.min, found.mean, found.linear) == pytest.approx((0.8, 1.1, 0.95, 0.95))
     assert (found.position, found.peak, found.peak_position, found.excluded) == (0.5, 1.3, 0.5, 0)

@@ -35,7 +35,8 @@ class _Curve:
 def plot_dimension(result: IntrinsicDimension, *, title: str | None = None) -> ScreenFigure:
     """Draw performance against d, with what is asked for, what all parameters reach, and d_int with its interval.
 
-    Dots are single trainings; bars are the standard errors of means over seeds.
+    Dots are single trainings; bars are the standard errors of means over seeds. A d_int of 0 has no place on the axis,
+    which is logarithmic.
 
     Args:
         result: The dimensions that were tried.
@@ -43,7 +44,7 @@ def plot_dimension(result: IntrinsicDimension, *, title: str | None = None) -> S
     """
     curve = _curve(result)
     figure = _screen.screen(title=title, height=380)
-    if result.value is not None:
+    if result.value:
         figure.add_scatter(
             x=[result.value] * 2, y=list(_heights(curve)), mode="lines", name=_found(result), hoverinfo="skip",
             line={"color": SERIES[1], "width": 2},
@@ -64,7 +65,7 @@ def plot_dimension(result: IntrinsicDimension, *, title: str | None = None) -> S
         line={"color": SERIES[0], "width": 2}, marker={"size": 8}, showlegend=curve.single.shape[1] > 1,
         hovertemplate="d = %{x}: %{y:.4g}<extra></extra>",
     )  # fmt: skip
-    if result.interval is not None:
+    if result.value and result.interval is not None:
         # After the curves: plotly leaves panels alone that are empty.
         low, high = result.interval
         figure.add_vrect(x0=low, x1=high, fillcolor=faint(SERIES[1], 0.16), line_width=0, layer="below")
@@ -89,9 +90,9 @@ def draw_dimension(result: IntrinsicDimension, axes: Axes | None = None, *, titl
     """
     curve = _curve(result)
     figure, axes = _paper.panel(axes, title, width=5.4, height=4.0)
-    if result.interval is not None:
+    if result.value and result.interval is not None:
         axes.axvspan(*result.interval, color=SERIES[1], alpha=0.14, linewidth=0)
-    if result.value is not None:
+    if result.value:
         axes.axvline(result.value, color=SERIES[1], linewidth=1.5, label=_paper.text(_found(result)))
     for (name, level), dash in zip(curve.lines.items(), ("--", ":", "-."), strict=False):
         axes.axhline(level, linestyle=dash, color=GREY, linewidth=1.1, label=f"{name} {number(level)}")
@@ -141,7 +142,8 @@ def _curve(result: IntrinsicDimension) -> _Curve:
     errors = result.standard_errors
     ends = [*x.tolist(), *([] if result.value is None else [float(result.value)]), *(result.interval or ())]
     low, high = (max(min(ends), 1.0), max(ends)) if ends else (1.0, float(result.size))
-    limits = (low / 1.3, high * 1.3)
+    # No dimension at all has no place on the axis.
+    limits = (low / 1.3, max(high, low) * 1.3)
     return _Curve(
         x=x,
         mean=single.mean(axis=1) if single.size else np.zeros(0),

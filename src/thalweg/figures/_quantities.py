@@ -13,6 +13,8 @@ from thalweg.measures._measure_results import Measures, Quantity
 _X = "95 % interval around the value, %"
 # Beyond that an interval only says that little is known.
 _FAR = 100.0
+# Inches of paper around the rows, and for each.
+_EDGE, _LINE = 0.9, 0.21
 # Up to this, whole numbers are counts.
 _COUNT = 1e6
 _STYLES = {
@@ -100,7 +102,7 @@ def draw_quantities(result: Measures, axes: Axes | None = None, *, title: str | 
         title: Above the figure.
     """
     rows, reach = _rows(result)
-    figure, axes = _paper.panel(axes, title, width=7.2, height=0.9 + 0.21 * len(rows))
+    figure, axes = _paper.panel(axes, title, width=7.2, height=_EDGE + _LINE * max(len(rows), 4))
     axes.axvline(0, color="#a8a59d", linewidth=0.8)
     named = set[str]()
     for place, row in enumerate(rows):
@@ -123,7 +125,7 @@ def draw_quantities(result: Measures, axes: Axes | None = None, *, title: str | 
     _paper.quiet(axes, x=_X)
     if named:
         # Below the axis, where no interval can be.
-        _paper.legend(axes, loc="upper center", bbox_to_anchor=(0.5, -0.5 / (0.21 * len(rows) + 0.1)), ncols=4)
+        _paper.legend(axes, loc="upper center", bbox_to_anchor=(0.5, -0.5 / (_LINE * max(len(rows), 4))), ncols=4)
     return figure
 
 

@@ -79,7 +79,7 @@ def true_error(found: Tensor, exact: Tensor) -> float:
 
 
 def test_the_cube_at_one():
-    """The gradient is 3θ²: a forward difference over 1e-3 gives 6.003, a central one 6.000."""
+    """O16: the gradient is 3θ², a forward difference over 1e-3 gives 6.003, a central one 6.000."""
     landscape = function(lambda p: (p**3).sum(), 1.0)
     one, h = torch.ones(1, dtype=DOUBLE), 1e-3
     forward = (landscape.gradient(one + h) - landscape.gradient(one)) / h
