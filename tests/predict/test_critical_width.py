@@ -165,7 +165,10 @@ GOOD = planted(0).tolist()
         (lambda: critical_width([8, 16], [[0.0, 1.0], [1.0, 1.0]], 0.1), r"at least two positive ones in 2 different"),
         (lambda: critical_width(WIDTHS, GOOD, 0.0), r"threshold: expected a number above 0, got 0\.0"),
         (lambda: critical_width(WIDTHS, GOOD, 0.1, level=0.0), r"level: expected a number strictly between"),
-        (lambda: critical_width(WIDTHS, GOOD, 0.1, resamples=10), r"resamples: expected a whole number of at least 100"),
+        (
+            lambda: critical_width(WIDTHS, GOOD, 0.1, resamples=10),
+            r"resamples: expected a whole number of at least 100",
+        ),
         (lambda: critical_width(WIDTHS, GOOD, 0.1, depths=[1.0]), r"depths: expected 5 numbers above 0, one a row"),
         (lambda: critical_width(WIDTHS, GOOD, 0.1, depth=2.0), r"depth: expected none without depths, got one"),
         (lambda: critical_width(WIDTHS, GOOD, 0.1, depths=[1, 1, 2, 2, 2]), r"depth: expected the depth that"),

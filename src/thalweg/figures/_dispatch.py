@@ -18,7 +18,8 @@ def plot(result: Any, **options: Any) -> ScreenFigure:
 
     Args:
         result: Eigenpairs, Convergence, Density, Spectrum, BlockSpectra, MatrixSpectra, BlockStructure, PathScan,
-            Connection, Line, Surface, History, a Measurement, or a tuple or list of Measurements.
+            Connection, MinimumEnergyPath, Bottlenecks, Reliability, CriticalWidth, Line, Surface, History, a
+            Measurement, or a tuple or list of Measurements.
         **options: Of the result's type.
 
     Returns:
