@@ -316,7 +316,7 @@ VALLEY, END = in_the_valley()
         ),
         (
             lambda: tw.string_method(normalised(0), normalised(1)),
-            r"end: expected the buffers of start, since the path is one of a single function, got others at 1\.running_m",
+            r"end: expected the buffers of start, since the path is one of a single function, got others at 1\.r",
         ),
         (
             lambda: tw.string_method(VALLEY, formula(lambda t: (t**2).sum() + 1, [1.0, 0.0])),

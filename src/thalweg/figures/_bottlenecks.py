@@ -85,16 +85,18 @@ def draw_bottlenecks(result: Bottlenecks, axes: Axes | None = None, *, title: st
         figure, axes = _paper.panel(axes, title)
     places = list(range(len(tree.order)))
     names = [_paper.text(result.labels[i], 18) if len(places) <= _NAMED else "" for i in tree.order]
-    turned = {"rotation": 90} if max(map(len, names)) > 3 else {}
+    turned = 90 if max(map(len, names)) > 3 else 0
     axes.plot(tree.x, tree.y, "-", color=SERIES[0], linewidth=1.4)
     axes.plot(places, tree.loss, "o", color=SERIES[1], markersize=4.5)
     _paper.quiet(axes, x="minima", y="level", grid="y")
-    axes.set_xticks(places, names, **turned)
+    axes.set_xticks(places, names)
+    axes.tick_params(axis="x", labelrotation=turned)
     if beside is not None:
         scale = load("matplotlib.colors").LinearSegmentedColormap.from_list("depth", DEPTH)
         image = beside.imshow(np.ma.masked_invalid(tree.level), cmap=scale)
         _paper.quiet(beside, x="minima", y="lowest known level of a way", grid=None)
-        beside.set_xticks(places, names, **turned)
+        beside.set_xticks(places, names)
+        beside.tick_params(axis="x", labelrotation=turned)
         beside.set_yticks(places, names)
         bar = figure.colorbar(image, ax=beside, shrink=0.9)
         bar.ax.tick_params(labelsize=8.5, labelcolor=INK["light"])
@@ -106,21 +108,21 @@ def draw_bottlenecks(result: Bottlenecks, axes: Axes | None = None, *, title: st
 def _tree(result: Bottlenecks) -> _Tree:
     level = result.level.double().cpu().numpy()
     loss = level.diagonal()
-    parts = {i: [i] for i in range(len(loss))}
+    parts: dict[int, tuple[int, ...]] = {i: (i,) for i in range(len(loss))}
     joins: list[tuple[tuple[int, ...], tuple[int, ...], float]] = []
     edges, heights = result.tree.tolist(), result.tree_level.tolist()
     for (i, j), height in zip(edges, heights, strict=True):
         # The part with the lower minimum stands to the left.
         one, other = sorted((parts[i], parts[j]), key=lambda part: min(float(loss[k]) for k in part))
-        joins.append((tuple(one), tuple(other), height))
+        joins.append((one, other, height))
         joined = one + other
         parts.update(dict.fromkeys(joined, joined))
     order: list[int] = []
     for i in range(len(loss)):
-        order += [] if i in order else parts[i]
+        order += () if i in order else parts[i]
     place = {i: float(where) for where, i in enumerate(order)}
     # Where the trunk of each part stands, and how high it has grown.
-    top = {(i,): (place[i], float(loss[i])) for i in order}
+    top: dict[tuple[int, ...], tuple[float, float]] = {(i,): (place[i], float(loss[i])) for i in order}
     x: list[float] = []
     y: list[float] = []
     for one, other, height in joins:

@@ -44,10 +44,10 @@ def plot_critical_width(result: CriticalWidth, *, title: str | None = None) -> S
     drawn = _drawn(result)
     figure = _screen.screen(title=title, height=430)
     if drawn.band is not None:
-        figure.add_vrect(x0=drawn.band[0], x1=drawn.band[1], fillcolor=faint(SERIES[1]), line_width=0, layer="below")
+        (low, high), (bottom, top) = drawn.band, drawn.y_limits
         figure.add_scatter(
-            x=[None], y=[None], mode="markers", name=f"{percent(result.level, 0)} interval",
-            marker={"color": faint(SERIES[1], 0.5), "symbol": "square", "size": 12},
+            x=[low, high, high, low], y=[bottom, bottom, top, top], fill="toself", fillcolor=faint(SERIES[1]),
+            mode="lines", line_width=0, hoverinfo="skip", name=f"{percent(result.level, 0)} interval",
         )  # fmt: skip
     figure.add_scatter(
         x=drawn.x_limits, y=[result.threshold] * 2, mode="lines", hoverinfo="skip",
@@ -158,7 +158,7 @@ def _drawn(result: CriticalWidth) -> _Drawn:
 
 
 def _caption(result: CriticalWidth) -> str:
-    law = f"barrier ∝ width^{number(-result.exponent, 2)}"
+    law = f"exponent α = {number(result.exponent, 2)}"
     if result.width is None:
         found = "no critical width: barriers do not fall"
     else:

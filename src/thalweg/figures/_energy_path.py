@@ -23,7 +23,6 @@ class _Profile:
     whole: np.ndarray
     across: np.ndarray
     saddle: tuple[float, float, str] | None
-    highest: int
 
 
 @plot.register(MinimumEnergyPath)
@@ -125,6 +124,7 @@ def draw_energy_path(
             beside.minorticks_off()
             low, high = beside.get_ylim()
             beside.set_ylim(low, high * (high / low) ** 0.2)
+        beside.set_xlim(axes.get_xlim())
         _paper.quiet(beside, x="length along the path", y="gradient")
         _paper.legend(beside, loc="upper left", ncols=2)
     return figure
@@ -137,11 +137,14 @@ def _profile(result: MinimumEnergyPath, saddle: PathSaddle | None) -> _Profile:
     for values in (whole, across):
         # Rounding to exactly 0 has no place on a logarithmic axis.
         values[~(values > 0)] = np.nan
-    mark = None
-    if saddle is not None and saddle.critical is not None and saddle.critical.converged:
+    mark, at, height = None, x, loss
+    if saddle is not None and saddle.critical is not None and saddle.along is not None and saddle.reached:
         index = saddle.critical.index if saddle.critical.index_exact else f"at least {saddle.critical.index}"
-        mark = (float(x[saddle.image]), saddle.critical.loss, f"critical point of index {index}")
-    return _Profile(x, loss, (fine, PchipInterpolator(x, loss)(fine)), whole, across, mark, result.highest)
+        mark = (saddle.along, saddle.critical.loss, f"critical point of index {index}")
+        if saddle.on_path and not np.isclose(x, saddle.along, atol=1e-3 * x[-1]).any():
+            where = int(np.searchsorted(x, saddle.along))
+            at, height = np.insert(x, where, saddle.along), np.insert(loss, where, saddle.critical.loss)
+    return _Profile(x, loss, (fine, PchipInterpolator(at, height)(fine)), whole, across, mark)
 
 
 def _ticks(profile: _Profile) -> list[float]:
