@@ -20,7 +20,7 @@ def lengths(images: Float[Tensor, "n p"]) -> Float[Tensor, " n"]:
     if not bool((steps > 0).all()):
         raise ArgumentError(
             f"images: expected neighbours that differ, got {int((steps == 0).sum())} of {len(steps)} pairs that "
-            "coincide. Take fewer images, or ends that are further apart."
+            "coincide. Take fewer images, shorter steps, or ends that are further apart."
         )
     return torch.cat([torch.zeros(1, dtype=torch.float64), steps.cumsum(0)])
 

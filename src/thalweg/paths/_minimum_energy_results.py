@@ -86,6 +86,7 @@ class PathSaddle(Record):
             known.
         image: Number of the highest image.
         shift: How far from it the critical point lies; ``None`` where there is none.
+        along: Length along the path of the point of the chain that is nearest to it; ``None`` where there is none.
         spacing: Length from that image to its further neighbour. A shift much longer than that says that the
             search went elsewhere.
         rise: L of the critical point above the higher end; ``None`` where none was reached.
@@ -96,6 +97,7 @@ class PathSaddle(Record):
     index_one: bool | None
     image: int
     shift: float | None
+    along: float | None
     spacing: float
     rise: float | None
     cost: Cost

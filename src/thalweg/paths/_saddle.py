@@ -1,8 +1,11 @@
 """The saddle of a path: from its highest image to a critical point, and what kind it is of."""
 
+import math
 import time
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from thalweg.errors import ArgumentError
 from thalweg.estimate import Cost
@@ -70,8 +73,8 @@ def path_saddle(
     here = path.distance
     spacing = max(float(here[i + 1] - here[i]) for i in {max(image - 1, 0), min(image, last - 1)})
     if image in (0, last):
-        return PathSaddle(None, None, image, None, spacing, None, Cost(seconds=time.perf_counter() - started))
-    top = nodes[image].to(landscape.space.device, landscape.space.dtype)
+        return PathSaddle(None, None, image, None, None, spacing, None, Cost(seconds=time.perf_counter() - started))
+    top: Tensor = nodes[image].to(landscape.space.device, landscape.space.dtype)
     found = critical_point(landscape.at(top), tol=tol, steps=steps, pairs=pairs, generator=generator, progress=progress)
     higher = max(float(path.loss[0]), float(path.loss[-1]))
     return PathSaddle(
@@ -79,10 +82,24 @@ def path_saddle(
         index_one=_index_one(found),
         image=image,
         shift=landscape.space.norm(found.theta - top),
+        along=_along(path, found.theta),
         spacing=spacing,
         rise=found.loss - higher if found.converged else None,
         cost=found.cost,
     )
+
+
+def _along(path: MinimumEnergyPath, point: Float[Tensor, " p"]) -> float:
+    """Return the length up to the point of the chain that is nearest to a given one."""
+    best, found = math.inf, 0.0
+    nodes = path.curve.nodes.to(point.device)
+    for i, start in enumerate(nodes[:-1]):
+        segment = nodes[i + 1] - start
+        share = float(torch.clamp(torch.dot(point - start, segment) / torch.dot(segment, segment), 0, 1))
+        away = float(torch.linalg.vector_norm(point - start - share * segment))
+        if away < best:
+            best, found = away, float(path.distance[i] + share * (path.distance[i + 1] - path.distance[i]))
+    return found
 
 
 def _index_one(found: CriticalPoint) -> bool | None:
