@@ -12,6 +12,7 @@ from thalweg.paths._assignment import Gains, best_order, blocks, no_gains
 from thalweg.paths._layout import Run, runs
 from thalweg.paths._permutation_results import HiddenUnits, PermutationSymmetry
 from thalweg.paths._propagation import propagate
+from thalweg.paths._trace import movable
 
 
 @dataclass
@@ -65,7 +66,7 @@ def match_activations(reference: Landscape, other: Landscape, symmetry: Permutat
         for found in over_batches(reference):
             if places is None:
                 # Names of operations are the same in every graph of one model.
-                labels = propagate(found, [*reference.layout.names, *reference.buffers])[3]
+                labels = propagate(found, movable(reference))[3]
                 seen = dict.fromkeys(name for layer in layers(found) for name in layer[:2])
                 places = {name: _places(labels[name], sizes) for name in seen}
             keep = set(places)

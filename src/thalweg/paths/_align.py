@@ -39,9 +39,10 @@ def align(
     "weights" is the coordinate descent of Ainsworth et al. (2023): one group of units after the other is put in its
     best order, the others held, which is a linear assignment; heads are assigned by what the units within them can
     reach, so that both levels are optimal together. It starts from the order in which units are recognised by what
-    does not depend on the order of the others (their sorted weights), from where they stand, and from random orders,
-    and keeps the best. The distance never rises, and a network that was only permuted is recognised exactly.
-    "activations" correlates what layers read and write on the reference's data (Li et al., 2015), and needs no iteration.
+    does not depend on the order of the others (their sorted weights), from where they stand, and from random
+    orders, and keeps the best. The distance never rises, and a network that was only permuted is recognised
+    exactly. "activations" correlates what layers read and write on the reference's data (Li et al., 2015), and
+    needs no iteration.
 
     Cost: "weights" none on data, except one pass over one batch of each network to trace it and four to check; each
     sweep permutes the weights once and solves an assignment, O(n³), for every group. "activations" traces and runs
@@ -72,9 +73,9 @@ def align(
         >>> model = tw.models.mlp((2, 5, 1))
         >>> landscape = tw.Landscape(model, tw.objectives.mse(), data)
         >>> symmetry = permutations(landscape)
-        >>> planted = permuted(landscape, symmetry, {"1.weight": torch.tensor([3, 0, 4, 1, 2])})
+        >>> planted = permuted(landscape, symmetry, {"1.0.weight": torch.tensor([3, 0, 4, 1, 2])})
         >>> found = align(landscape, planted)
-        >>> found.permutations["1.weight"], found.after
+        >>> found.permutations["1.0.weight"], found.after
         (tensor([1, 3, 4, 0, 2]), 0.0)
     """
     started = time.perf_counter()
@@ -102,7 +103,7 @@ def align(
         after=after,
         history=history or (after,),
         moved=share_moved(symmetry, order),
-        deviation=require_same_function(other, aligned),
+        deviation=require_same_function(other, aligned, symmetry),
         cost=Cost(losses=passes, seconds=time.perf_counter() - started),
     )
 

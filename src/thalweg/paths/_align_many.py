@@ -55,7 +55,7 @@ def align_many(
         >>> landscape = tw.Landscape(tw.models.mlp((2, 5, 1)), tw.objectives.mse(), data)
         >>> orders = [torch.tensor(order) for order in ([0, 1, 2, 3, 4], [3, 0, 4, 1, 2], [4, 3, 2, 1, 0])]
         >>> symmetry = tw.paths.permutations(landscape)
-        >>> found = align_many([permuted(landscape, symmetry, {"1.weight": order}) for order in orders])
+        >>> found = align_many([permuted(landscape, symmetry, {"1.0.weight": order}) for order in orders])
         >>> found.history[-1], found.converged
         (0.0, True)
     """
@@ -95,7 +95,7 @@ def align_many(
         symmetry=symmetry,
         history=tuple(history),
         converged=converged,
-        deviation=max(require_same_function(*pair) for pair in zip(landscapes, aligned, strict=True)),
+        deviation=max(require_same_function(*pair, symmetry) for pair in zip(landscapes, aligned, strict=True)),
         cost=Cost(seconds=time.perf_counter() - started),
     )
 

@@ -99,10 +99,11 @@ def _attention(units: Units, given: list[Any], node: fx.Node, axes: Callable[[An
         raise NotUnderstood
     query, key, value = (axes(one) for one in given[:3])
     for ours, theirs, others in zip(query[:-2], key[:-2], value[:-2], strict=True):
-        if not ours.size == theirs.size == others.size:
+        if theirs.size != others.size or ours.size % theirs.size:
             raise NotUnderstood
-        units.unify(ours, theirs)
-        units.unify(ours, others)
+        # Several heads of the queries may share one of the keys and values.
+        units.unify(units.split(ours, theirs.size)[0], theirs)
+        units.unify(theirs, others)
     contracted(units, query[-1], key[-1], query[:-2])
     contracted(units, key[-2], value[-2], query[:-2])
     mask = named.get("attn_mask", named.get("attn_bias"))

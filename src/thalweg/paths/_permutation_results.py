@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import torch
+
 from thalweg.estimate import Cost
 from thalweg.record import Record
 
@@ -74,6 +76,7 @@ class PermutationSymmetry(Record):
         frozen: Units that are left where they are for want of understanding.
         deviation: Largest change of an output under a random permutation of all groups, as a share of the
             largest output; rounding, or ``None`` if it was not looked at.
+        precision: Unit roundoff of the coarsest type that the model computes in.
         cost: What it took.
     """
 
@@ -81,6 +84,7 @@ class PermutationSymmetry(Record):
     axes: tuple[AxisUnits, ...]
     frozen: tuple[FrozenUnits, ...] = ()
     deviation: float | None = None
+    precision: float = torch.finfo(torch.float32).eps
     cost: Cost = Cost()
 
     def __str__(self) -> str:

@@ -35,7 +35,7 @@ def permuted(landscape: Landscape, symmetry: PermutationSymmetry, order: Mapping
     return landscape.at(theta, buffers={name: tensors[name] for name in landscape.buffers})
 
 
-def require_same_function(one: Landscape, other: Landscape) -> float:
+def require_same_function(one: Landscape, other: Landscape, symmetry: PermutationSymmetry) -> float:
     """Return the largest difference between two networks' outputs on the first batch, as a share of the largest output.
 
     Raises:
@@ -44,7 +44,7 @@ def require_same_function(one: Landscape, other: Landscape) -> float:
     with one.reading():
         batch = first_batch(one)
     found = deviation(one, other, batch)
-    if not found <= tolerance(one):
+    if not found <= tolerance(symmetry):
         raise ArgumentError(
             f"permutations: expected the same function after them, got outputs that differ by "
             f"{found:.3g} of the largest. Is the symmetry that of this model?"
@@ -74,10 +74,10 @@ def _outputs(landscape: Landscape, batch: Batch) -> list[Tensor]:
     return [leaf.double() for leaf in leaves if isinstance(leaf, Tensor)]
 
 
-def tolerance(landscape: Landscape) -> float:
+def tolerance(symmetry: PermutationSymmetry) -> float:
     """Return the deviation up to which outputs are the same."""
     # Sums in another order differ by a few roundings; a wrong permutation by a good part of the outputs.
-    return 10 * math.cbrt(landscape.precision) ** 2
+    return 10 * math.cbrt(symmetry.precision) ** 2
 
 
 def _require_permutations(symmetry: PermutationSymmetry, order: Mapping[str, Tensor]) -> None:

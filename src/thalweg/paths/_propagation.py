@@ -1,7 +1,7 @@
 """Follow the units of a traced network through all of its operations."""
 
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, fx
@@ -29,7 +29,7 @@ Axes = list[Axis]
 
 
 def propagate(
-    trace: Trace, movable: Iterable[str]
+    trace: Trace, movable: Sequence[str]
 ) -> tuple[tuple[HiddenUnits, ...], tuple[AxisUnits, ...], tuple[FrozenUnits, ...], dict[str, list[str | None]]]:
     """Return the groups of units, the axes that they stand on, and what had to be frozen.
 
@@ -43,6 +43,7 @@ def propagate(
     """
     units, labels = Units(), dict[str, Any]()
     inputs, frozen = trace.inputs(), list[FrozenUnits]()
+    names = {node: name for name, node in inputs.items()}
 
     def axes(node: Any) -> Axes:
         return list(labels[node.name])
@@ -50,8 +51,8 @@ def propagate(
     for node in trace.graph.graph.nodes:
         units.lost = 0
         if node.op == "placeholder":
-            shape = node.meta["val"].shape
-            labels[node.name] = [units.new(size) if node.users else Fixed(size) for size in shape]
+            free = names[node] in movable and bool(node.users)
+            labels[node.name] = [units.new(size) if free else Fixed(size) for size in node.meta["val"].shape]
         elif node.op == "get_attr":
             value = getattr(trace.graph, node.target)
             node.meta.setdefault("val", value)
@@ -64,17 +65,11 @@ def propagate(
             labels[node.name] = _followed(units, node, labels, axes)
             if units.lost:
                 frozen.append(FrozenUnits(_named(node), trace.modules[node.name], units.lost))
-    fixed = set(inputs) - set(movable)
-    units.lost = 0
-    for name in sorted(fixed):
-        _freeze(units, labels[inputs[name].name])
-    if units.lost:
-        frozen.append(FrozenUnits("parameters that are not selected", "", units.lost))
     parameters = {name: axes(inputs[name]) for name in trace.names}
     while True:
         settled = _settle(units, list(labels.values()), parameters)
-        names = _name(parameters, settled)
-        wrong = [(tensor, axis) for tensor, axes in parameters.items() for axis in axes if _text(axis, names) is None]
+        called = _name(parameters, settled)
+        wrong = [(tensor, axis) for tensor, axes in parameters.items() for axis in axes if _text(axis, called) is None]
         if not wrong:
             break
         units.lost = 0
@@ -82,8 +77,8 @@ def propagate(
             units.freeze(axis)
         frozen.append(FrozenUnits(f"the axes of {wrong[0][0]}", "", units.lost))
     found = {name: value for name, value in labels.items() if all(not isinstance(one, list) for one in value)}
-    groups, written = _written(parameters, settled, names)
-    return groups, written, tuple(frozen), {name: [_text(axis, names) for axis in one] for name, one in found.items()}
+    groups, written = _written(parameters, settled, called)
+    return groups, written, tuple(frozen), {name: [_text(axis, called) for axis in one] for name, one in found.items()}
 
 
 def _followed(units: Units, node: Any, labels: Mapping[str, Any], axes: Callable[[Any], Axes]) -> Any:

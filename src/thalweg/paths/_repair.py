@@ -16,6 +16,7 @@ from thalweg.paths._along import mixed
 from thalweg.paths._linear import linear_path
 from thalweg.paths._propagation import propagate
 from thalweg.paths._results import PathScan
+from thalweg.paths._trace import movable
 from thalweg.progress import Progress
 
 Values = Mapping[str, Tensor]
@@ -37,10 +38,10 @@ def repaired_path(
         \sigma_i^* = (1 - \alpha)\,\sigma_i^A + \alpha\,\sigma_i^B
 
     for the preactivations z of every hidden unit i, whose variance collapses between networks (REPAIR, Jordan et
-    al., 2023). The map is folded into the weights and the bias of its layer, so that every point is a network of the
-    same architecture; a layer without a bias is rescaled and not shifted. Layers are repaired in the order in which
-    they run, each behind those that are repaired already. A network with batch norm has its running statistics re-estimated
-    instead, as ``linear_path(statistics="re-estimated")``.
+    al., 2023). The map is folded into the weights and the bias of its layer, so that every point is a network of
+    the same architecture; a layer without a bias is rescaled and not shifted. Layers are repaired in the order in
+    which they run, each behind those that are repaired already. A network with batch norm has its running
+    statistics re-estimated instead, as ``linear_path(statistics="re-estimated")``.
 
     Cost: per inner point one pass, and one for each repaired layer up to that layer; two passes for the ends. The
     graphs of all batches are kept. With batch norm twice the points.
@@ -99,7 +100,7 @@ class Repairs:
         with start.reading():
             self._traces = list(over_batches(start))
             first = self._traces[0]
-            labels = propagate(first, [*start.layout.names, *start.buffers])[3]
+            labels = propagate(first, movable(start))[3]
             hidden = [
                 layer for layer in affine_layers(first) if not (labels[layer.output][layer.axis] or "0").isdigit()
             ]

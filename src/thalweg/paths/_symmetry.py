@@ -13,7 +13,7 @@ from thalweg.paths._layout import shuffled
 from thalweg.paths._permutation_results import AxisUnits, FrozenUnits, PermutationSymmetry
 from thalweg.paths._permuted import deviation, first_batch, permuted, tolerance
 from thalweg.paths._propagation import propagate
-from thalweg.paths._trace import trace
+from thalweg.paths._trace import coarsest, movable, trace
 
 
 def permutations(
@@ -24,11 +24,12 @@ def permutations(
     .. math:: f_{P\theta}(x) = f_\theta(x) \quad \text{for all } x
 
     The model is traced with :mod:`torch.fx` on the landscape's first batch, down to elementary operations, and the
-    units along every axis are followed through them: additions tie axes, so that all layers that write to a residual
-    stream share one group; flattening multiplies units by pixels; group normalisation keeps groups of channels together;
-    chunks of a fused layer are told apart; heads may trade places, and so may the units within a head, the same in
-    queries and keys, and the same in values and the output. Nothing is known of any architecture. Input and
-    output keep their order, and so do units that flow into an operation that is not understood: they are listed.
+    units along every axis are followed through them: additions tie axes, so that all layers that write to a
+    residual stream share one group; flattening multiplies units by pixels; group normalisation keeps groups of
+    channels together; chunks of a fused layer are told apart; heads may trade places, and so may the units within a
+    head, the same in queries and keys, and the same in values and the output. Nothing is known of any architecture.
+    Input and output keep their order, and so do units that flow into an operation that is not understood: they are
+    listed.
 
     Cost: three passes over one batch, two of them for the check.
 
@@ -53,14 +54,14 @@ def permutations(
         >>> print(found)
         3 interchangeable units in 1 groups
         >>> print(*found.axes, sep="; ")
-        1.weight[0]: 1.weight; 1.bias[0]: 1.weight; 3.weight[1]: 1.weight
+        1.0.weight[0]: 1.0.weight; 1.0.bias[0]: 1.0.weight; 2.weight[1]: 1.0.weight
     """
     started = time.perf_counter()
     with landscape.reading():
         batch = first_batch(landscape)
         found = trace(landscape, batch)
-    groups, axes, frozen, _ = propagate(found, [*landscape.layout.names, *landscape.buffers])
-    symmetry = PermutationSymmetry(groups, axes, frozen)
+    groups, axes, frozen, _ = propagate(found, movable(landscape))
+    symmetry = PermutationSymmetry(groups, axes, frozen, precision=coarsest(found))
     if check and groups:
         source = torch.Generator().manual_seed(0) if generator is None else generator
         symmetry = _checked(landscape, symmetry, batch, source)
@@ -72,12 +73,12 @@ def _checked(
 ) -> PermutationSymmetry:
     order = shuffled(symmetry, generator)
     found = deviation(landscape, permuted(landscape, symmetry, order), batch)
-    if found <= tolerance(landscape):
+    if found <= tolerance(symmetry):
         return dataclasses.replace(symmetry, deviation=found)
     wrong = set[str]()
     for group in symmetry.groups:
         alone = {group.name: order[group.name]}
-        if not deviation(landscape, permuted(landscape, symmetry, alone), batch) <= tolerance(landscape):
+        if not deviation(landscape, permuted(landscape, symmetry, alone), batch) <= tolerance(symmetry):
             wrong.add(group.name)
     if not wrong:
         raise ArgumentError(

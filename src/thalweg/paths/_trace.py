@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, fx
 from torch.fx.experimental.proxy_tensor import get_proxy_mode, make_fx
 from torch.utils import _pytree as pytree
@@ -87,6 +88,25 @@ def trace(landscape: Landscape, batch: Batch) -> Trace:
         found = bisect_right(starts, place)
         modules[node.name] = paths[found - 1] if found else ""
     return Trace(graph, tuple(tensors), modules)
+
+
+def movable(landscape: Landscape) -> list[str]:
+    """Return the names of what may be permuted: parameters in θ, and statistics that are saved with the model.
+
+    Buffers that are not saved, as positions and masks, are constants of the architecture.
+    """
+    saved = landscape.model.state_dict().keys()
+    return [
+        *landscape.layout.names,
+        *(name for name, buffer in landscape.buffers.items() if name in saved and buffer.is_floating_point()),
+    ]
+
+
+def coarsest(found: Trace) -> float:
+    """Return the unit roundoff of the coarsest type that the model computes in."""
+    kept = [node.meta.get("val") for node in found.graph.graph.nodes]
+    types = {value.dtype for value in kept if isinstance(value, Tensor) and value.is_floating_point()}
+    return max((float(torch.finfo(kind).eps) for kind in types), default=0.0)
 
 
 def values(landscape: Landscape) -> dict[str, Tensor]:
