@@ -10,7 +10,6 @@ from thalweg.cli._pictures import require_folder, write_pictures
 from thalweg.cli._surface import print_rows
 from thalweg.cli._target import guarded, load_targets
 from thalweg.cli._terminal import Device, Json, checked_device, notes
-from thalweg.errors import ArgumentError
 from thalweg.landscape import Landscape
 from thalweg.paths import Barrier, PathScan, barrier, linear_path
 
@@ -48,8 +47,6 @@ def _scan(first: Landscape, last: Landscape, targets: tuple[str, str], points: i
     scan: PathScan = guarded(
         lambda: linear_path(first, last, points=points, labels=labels, progress=True), targets[0], "the path"
     )
-    if not bool(scan.loss[[0, -1]].isfinite().all()):
-        raise ArgumentError("target: expected a finite loss at both ends of the path, got one that is not.")
     return scan
 
 

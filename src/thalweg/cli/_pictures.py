@@ -39,6 +39,8 @@ def require_folder(out: Path) -> None:
 def write_pictures(out: Path, pictures: Pictures, results: Mapping[str, Any]) -> None:
     """Write each figure as HTML, PNG and PDF, and what they show as ``results.json``.
 
+    The pages share one ``plotly.min.js`` beside them.
+
     Files of the same names are replaced, others stay.
 
     Raises:
@@ -47,9 +49,12 @@ def write_pictures(out: Path, pictures: Pictures, results: Mapping[str, Any]) ->
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, (result, options) in pictures.items():
-            plot(result, **options).write_html(out / f"{name}.html", include_plotlyjs=True)
+            # One copy of plotly beside them: they open without a network.
+            plot(result, **options).write_html(out / f"{name}.html", include_plotlyjs="directory")
             paper = draw(result, **options)
             save(paper, out / f"{name}.png")
+            # The layout has been found; finding it again for the second format would cost as much as drawing.
+            paper.set_layout_engine("none")
             save(paper, out / f"{name}.pdf")
         (out / "results.json").write_text(json.dumps(results), encoding="utf-8")
     except OSError as error:

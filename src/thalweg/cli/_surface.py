@@ -84,17 +84,14 @@ def run_surface(
         raise ArgumentError("span: expected a plane with at least one finite loss, got none; a smaller one may help.")
     tree, features = _shape(surface, threshold)
     name = target.rpartition(":")[2]
-    write_pictures(
-        out,
-        _pictures(surface, tree, features, name),
-        {
-            "surface": surface.to_dict(),
-            "merge_tree": tree.to_dict(),
-            "persistence": None if features is None else features.to_dict(),
-        },
-    )
+    results = {
+        "surface": surface.to_dict(),
+        "merge_tree": tree.to_dict(),
+        "persistence": None if features is None else features.to_dict(),
+    }
+    write_pictures(out, _pictures(surface, tree, features, name), results)
     if as_json:
-        typer.echo((out / "results.json").read_text(encoding="utf-8"))
+        typer.echo(json.dumps(results))
     else:
         _print(surface, tree, features, name)
 
