@@ -16,9 +16,9 @@ from thalweg.landscape import Landscape
 from thalweg.landscape._require import require_vector
 from thalweg.measures._require import require_real
 from thalweg.operators._require import require_landscape
+from thalweg.paths._alike import require_alike, require_arrival
 from thalweg.paths._curve import Curve
 from thalweg.paths._images import lengths, redistributed, spline_tangents, upwind_tangents
-from thalweg.paths._alike import require_alike, require_arrival
 from thalweg.paths._minimum_energy_results import MinimumEnergyPath
 from thalweg.paths._relaxation import Scheme, State, gradients_at, relax, safe_step
 from thalweg.progress import Progress, track
