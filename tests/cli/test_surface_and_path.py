@@ -76,6 +76,7 @@ def test_a_surface_is_scanned_and_drawn(monkeypatch, capsys, target, tmp_path):
     pytest.importorskip("gudhi")
     out = tmp_path / "pictures"
     asked = ("--directions", "plain", "--points", "9", "--span", "1.5", "--seed", "3", "--out", str(out))
+    asked += ("--threshold", "0.25")
     code, shown, said = call(monkeypatch, capsys, "surface", f"{target}:saddle", *asked)
     assert code == 0, said
     names = {"surface-3d", "surface-contour", "merge-tree", "persistence", "barcode"}
@@ -85,7 +86,7 @@ def test_a_surface_is_scanned_and_drawn(monkeypatch, capsys, target, tmp_path):
     assert "plotly.min.js" in {path.name for path in out.iterdir()}
     assert f"figures written to {out}" in said
     assert "surface of saddle" in shown
-    assert "minima that last longer than" in shown
+    assert "reaches no deeper one" in shown
     assert "H0: " in shown
     stored = json.loads((out / "results.json").read_text())
     surface = tw.Surface.from_dict(stored["surface"])
@@ -95,7 +96,8 @@ def test_a_surface_is_scanned_and_drawn(monkeypatch, capsys, target, tmp_path):
     assert torch.equal(surface.loss, again.loss)
     tree = tw.MergeTree.from_dict(stored["merge_tree"])
     assert tree.count() == tw.Persistence.from_dict(stored["persistence"]).count(0)
-    assert f"{tree.threshold:.3g}" == f"{0.01 * float(surface.loss.max() - surface.loss.min()):.3g}"
+    assert tree.threshold == 0.25
+    assert "minima deeper than 0.25" in shown
 
 
 @pytest.mark.parametrize(
@@ -184,7 +186,7 @@ def test_ends_from_one_file_share_its_data(monkeypatch, capsys, target, tmp_path
     [
         (("surface", "{}:first", "--span", "-1"), "span: expected a positive finite number, got -1"),
         (("surface", "{}:first", "--points", "1"), "Invalid value for '--points'"),
-        (("surface", "{}:first", "--threshold", "1"), "threshold: expected a share of the range from 0 to 1, got 1"),
+        (("surface", "{}:first", "--threshold", "inf"), "threshold: expected a finite number of at least 0, got inf"),
         (("surface", "{}:first", "--directions", "up"), "up"),
         (("surface", "{}:first", "--out", "{}"), "out: expected a folder, got the file"),
         (

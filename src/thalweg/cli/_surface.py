@@ -53,8 +53,8 @@ def run_surface(
     points: Annotated[int, typer.Option(min=2, help="Points a side; odd numbers have the model in the middle.")] = 25,
     span: Annotated[float, typer.Option(help="Coefficients go from -SPAN to SPAN.")] = 1.0,
     threshold: Annotated[
-        float, typer.Option(min=0.0, help="Minima and loops that last no longer are left out, as a share of the range.")
-    ] = 0.01,
+        float, typer.Option(min=0.0, help="Minima and loops over which the loss rises by no more are left out.")
+    ] = 0.0,
     out: Annotated[Path, typer.Option(help="Folder of the figures and of results.json.")] = Path("thalweg-surface"),
     seed: Seed = 0,
     device: Device = None,
@@ -65,8 +65,8 @@ def run_surface(
     place = checked_device(device)
     if not 0 < span < float("inf"):
         raise ArgumentError(f"span: expected a positive finite number, got {span}.")
-    if not threshold < 1:
-        raise ArgumentError(f"threshold: expected a share of the range from 0 to 1, got {threshold}.")
+    if not threshold < float("inf"):
+        raise ArgumentError(f"threshold: expected a finite number of at least 0, got {threshold}.")
     with notes():
         landscape = load_target(target, place)
         surface: Surface = guarded(
@@ -96,9 +96,7 @@ def run_surface(
         _print(surface, tree, features, name)
 
 
-def _shape(surface: Surface, share: float) -> tuple[MergeTree, Persistence | None]:
-    finite = surface.loss[surface.loss.isfinite()]
-    threshold = share * float(finite.max() - finite.min())
+def _shape(surface: Surface, threshold: float) -> tuple[MergeTree, Persistence | None]:
     tree = merge_tree(surface, threshold=threshold)
     try:
         return tree, persistence(surface, threshold=threshold)
@@ -126,13 +124,14 @@ def _print(surface: Surface, tree: MergeTree, features: Persistence | None, name
     rows["loss from, to"] = f"{tree.limits[0]:.4g}, {tree.limits[1]:.4g}"
     if surface.nonfinite:
         rows["cells not finite, left out"] = str(surface.nonfinite)
-    rows[f"minima that last longer than {tree.threshold:.3g}"] = str(tree.minima)
-    for place, level, lasting in list(
-        zip(tree.position.tolist(), tree.level.tolist(), tree.persistence(), strict=False)
-    )[:_LISTED]:
-        x, y = (float(axis[index]) for axis, index in zip((surface.x, surface.y), (place[1], place[0]), strict=True))
-        rest = "reaches no deeper one" if lasting is None else f"{lasting:.4g} below the saddle to a deeper one"
-        rows[f"  at ({x:.3g}, {y:.3g})"] = f"{level:.4g}, {rest}"
+    rows["minima" + (f" deeper than {tree.threshold:.3g}" if tree.threshold else "")] = str(tree.minima)
+    lasting = tree.persistence()
+    for leaf in sorted(range(tree.minima), key=lambda leaf: -(lasting[leaf] or float("inf")))[:_LISTED]:
+        row, column = tree.position[leaf].tolist()
+        rise = "reaches no deeper one" if lasting[leaf] is None else f"a rise of {lasting[leaf]:.4g} to a deeper one"
+        rows[f"  at ({float(surface.x[column]):.3g}, {float(surface.y[row]):.3g})"] = (
+            f"{float(tree.level[leaf]):.4g}, {rise}"
+        )
     if tree.minima > _LISTED:
         rows["  …"] = f"{tree.minima - _LISTED} more"
     if features is not None:
