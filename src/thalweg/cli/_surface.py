@@ -1,5 +1,6 @@
 """``thalweg surface``: the loss on a plane, and the shape of its sub-level sets."""
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
