@@ -145,6 +145,7 @@ def test_the_saddle_of_the_valley_has_its_certificate(string, band):
         torch.testing.assert_close(found.critical.theta, vector(0.0, 1.0), atol=1e-9, rtol=0)
         assert found.rise == pytest.approx(1, abs=1e-12)
         assert (found.critical.smallest, found.critical.largest) == pytest.approx((-4, 10), abs=1e-6)
+        assert found.along == pytest.approx(float(path.distance[-1]) / 2, rel=1e-2)
         assert str(found).startswith("index 1, 1 above the higher end: saddle")
 
 
