@@ -169,12 +169,7 @@ from thalweg.operators import (
     shifted,
     verify,
 )
-from thalweg.paths import (
-    Barrier,
-    PathScan,
-    barrier,
-    linear_path,
-)
+from thalweg.paths import Barrier, PathScan, align, align_many, barrier, linear_path, permutations, repaired_path
 from thalweg.predict import (
     Diagnosis,
     Finding,
@@ -292,6 +287,8 @@ __all__ = [
     "__version__",
     "adaptive_sharpness",
     "added",
+    "align",
+    "align_many",
     "alignment",
     "anisotropy",
     "average_sharpness",
@@ -358,6 +355,7 @@ __all__ = [
     "objectives",
     "outlier_count",
     "path_norm",
+    "permutations",
     "perturbation_law",
     "plane_scan",
     "plot",
@@ -369,6 +367,7 @@ __all__ = [
     "random_projection",
     "read_results",
     "relative_flatness",
+    "repaired_path",
     "report",
     "residual",
     "scaled",

@@ -2,7 +2,7 @@
 
 from thalweg.paths._align import align
 from thalweg.paths._align_many import align_many
-from thalweg.paths._alignment_results import Alignment, JointAlignment
+from thalweg.paths._alignment_results import JointAlignment, NetworkAlignment
 from thalweg.paths._arc import curve_energy, curve_length
 from thalweg.paths._barrier import barrier
 from thalweg.paths._curve import Curve
@@ -17,13 +17,13 @@ from thalweg.paths._symmetry import permutations
 from thalweg.paths._train_curve import train_curve
 
 __all__ = [
-    "Alignment",
     "AxisUnits",
     "Barrier",
     "Curve",
     "FrozenUnits",
     "HiddenUnits",
     "JointAlignment",
+    "NetworkAlignment",
     "PathScan",
     "PermutationSymmetry",
     "TrainedCurve",
