@@ -165,6 +165,12 @@ from thalweg.paths import (
     string_method,
 )
 from thalweg.predict import CriticalWidth, Diagnosis, Finding, LayerHealth, critical_width, diagnose
+from thalweg.paths import Barrier, PathScan, align, align_many, barrier, linear_path, permutations, repaired_path
+from thalweg.predict import (
+    Diagnosis,
+    Finding,
+    LayerHealth,
+    diagnose,
 from thalweg.progress import Progress
 from thalweg.report import read_results, write_report
 from thalweg.study import Findings, Measurement, SurveySettings, survey
@@ -288,6 +294,8 @@ __all__ = [
     "adaptive_scan",
     "adaptive_sharpness",
     "added",
+    "align",
+    "align_many",
     "alignment",
     "anisotropy",
     "average_sharpness",
@@ -364,6 +372,7 @@ __all__ = [
     "path_maxima",
     "path_norm",
     "path_saddle",
+    "permutations",
     "persistence",
     "perturbation_law",
     "plane_scan",
@@ -379,6 +388,7 @@ __all__ = [
     "random_projection",
     "read_results",
     "relative_flatness",
+    "repaired_path",
     "report",
     "residual",
     "scaled",

@@ -14,7 +14,7 @@ from tests.paths.networks import CLASSES, CROSS, NETWORKS, SEQUENCES, Heads, lan
 from tests.unchecked import unchecked
 from thalweg.errors import ArgumentError
 from thalweg.landscape import Landscape
-from thalweg.paths import Alignment, align, align_many, permutations, permuted
+from thalweg.paths import NetworkAlignment, align, align_many, permutations, permuted
 from thalweg.paths._assignment import Gains, best_order
 from thalweg.paths._layout import identity, shuffled
 from thalweg.paths._permutation_results import HiddenUnits
@@ -108,13 +108,14 @@ def test_more_starts_are_never_worse():
         source = torch.Generator().manual_seed(0)
         return match_weights(ours, theirs, symmetry, restarts=restarts, sweeps=50, generator=source).history[-1]
 
-    assert after(4) <= after(1)
+    assert after(3) <= after(1)
 
 
 def test_an_aligned_network_computes_the_same():
     there, other = residual("pad", "batch", 1), residual("pad", "batch", 2)
+    symmetry = permutations(there)
     for method in ("weights", "activations"):
-        found = align(there, other, method=method, restarts=1)
+        found = align(there, other, method=method, symmetry=symmetry, restarts=1)
         assert found.apply(other).loss() == pytest.approx(other.loss(), rel=1e-12)
         assert found.deviation < 1e-12
         assert found.after == pytest.approx(float((there.theta - found.apply(other).theta).norm()), rel=1e-12)
@@ -122,7 +123,7 @@ def test_an_aligned_network_computes_the_same():
 
 
 def test_the_same_seed_gives_the_same_bits():
-    there, other = (landscape(Heads(), (SEQUENCES, CLASSES), seed=seed) for seed in (1, 2))
+    there, other = perceptron(1), perceptron(2)
     one, again = (align(there, other, restarts=3, generator=torch.Generator().manual_seed(3)) for _ in range(2))
     assert all(torch.equal(one.permutations[name], again.permutations[name]) for name in one.permutations)
 
@@ -135,7 +136,7 @@ def test_the_model_stays_as_it_is():
 
 def test_an_alignment_survives_json():
     found = align(perceptron(1), perceptron(2))
-    back = Alignment.from_dict(json.loads(json.dumps(found.to_dict())))
+    back = NetworkAlignment.from_dict(json.loads(json.dumps(found.to_dict())))
     assert torch.equal(back.apply(perceptron(2)).theta, found.apply(perceptron(2)).theta)
     assert str(found).startswith("aligned by weights: distance ")
 

@@ -2,7 +2,7 @@
 
 from thalweg.paths._align import align
 from thalweg.paths._align_many import align_many
-from thalweg.paths._alignment_results import Alignment, JointAlignment
+from thalweg.paths._alignment_results import JointAlignment, NetworkAlignment
 from thalweg.paths._arc import curve_energy, curve_length
 from thalweg.paths._barrier import barrier
 from thalweg.paths._bottlenecks import Travelled, bottlenecks, path_maxima
@@ -22,7 +22,6 @@ from thalweg.paths._symmetry import permutations
 from thalweg.paths._train_curve import train_curve
 
 __all__ = [
-    "Alignment",
     "AxisUnits",
     "Barrier",
     "Bottlenecks",
@@ -31,6 +30,7 @@ __all__ = [
     "HiddenUnits",
     "JointAlignment",
     "MinimumEnergyPath",
+    "NetworkAlignment",
     "PathMaxima",
     "PathSaddle",
     "PathScan",

@@ -11,7 +11,7 @@ from thalweg.errors import ArgumentError
 from thalweg.estimate import Cost
 from thalweg.landscape import Landscape
 from thalweg.paths._activation_matching import match_activations
-from thalweg.paths._alignment_results import Alignment
+from thalweg.paths._alignment_results import NetworkAlignment
 from thalweg.paths._layout import identity
 from thalweg.paths._permutation_results import PermutationSymmetry
 from thalweg.paths._permuted import permuted, require_same_function
@@ -30,7 +30,7 @@ def align(
     restarts: int = 3,
     sweeps: int = 100,
     generator: torch.Generator | None = None,
-) -> Alignment:
+) -> NetworkAlignment:
     r"""Permute the hidden units of a network so that they stand as those of another, its function unchanged.
 
     .. math:: P^* = \arg\min_P \lVert \theta_A - P\theta_B \rVert^2 \quad\text{(weights)}, \qquad
@@ -95,7 +95,7 @@ def align(
     aligned = permuted(other, symmetry, order)
     after = float(torch.linalg.vector_norm((reference.theta - aligned.theta).double()))
     passes = 2 if method == "activations" else 0
-    return Alignment(
+    return NetworkAlignment(
         method=method,
         permutations=order,
         symmetry=symmetry,

@@ -12,7 +12,7 @@ from thalweg.record import Record
 
 
 @dataclass(frozen=True)
-class Alignment(Record):
+class NetworkAlignment(Record):
     """An order of one network's hidden units in which they stand as those of another.
 
     Attributes:

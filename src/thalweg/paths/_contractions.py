@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from thalweg.paths._units import Axis, Fixed, Units
+from thalweg.paths._axes import Axis, Fixed
+from thalweg.paths._units import Units
 
 Axes = list[Axis]
 aten = torch.ops.aten

@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
+from thalweg.paths._axes import Axis, Fixed
 from thalweg.paths._contractions import CONTRACTIONS, NotUnderstood
 from thalweg.paths._reshaping import RESHAPING
-from thalweg.paths._units import Axis, Fixed, Units
+from thalweg.paths._units import Units
 
 Axes = list[Axis]
 Rule = Callable[[Units, "list[Any]", fx.Node, Callable[[Any], Axes]], Any]

@@ -6,24 +6,24 @@ from typing import Any
 
 from torch import Tensor, fx
 
-from thalweg.paths._contractions import NotUnderstood, argument_names
-from thalweg.paths._operations import rule_for
-from thalweg.paths._permutation_results import AxisUnits, FrozenUnits, HiddenUnits
-from thalweg.paths._trace import Trace
-from thalweg.paths._units import (
+from thalweg.paths._axes import (
     Axis,
     Blocks,
     Family,
     Fixed,
     Product,
     Unit,
-    Units,
     chosen,
     members,
     outer_units,
     resolved,
     walks,
 )
+from thalweg.paths._contractions import NotUnderstood, argument_names
+from thalweg.paths._operations import rule_for
+from thalweg.paths._permutation_results import AxisUnits, FrozenUnits, HiddenUnits
+from thalweg.paths._trace import Trace
+from thalweg.paths._units import Units
 
 Axes = list[Axis]
 

@@ -6,8 +6,9 @@ from typing import Any
 import torch
 from torch import fx
 
+from thalweg.paths._axes import Axis, Blocks, Fixed, Product, chosen, resolved, within_block
 from thalweg.paths._contractions import NotUnderstood
-from thalweg.paths._units import Axis, Blocks, Fixed, Product, Units, chosen, resolved, within_block
+from thalweg.paths._units import Units
 
 Axes = list[Axis]
 aten = torch.ops.aten
