@@ -66,7 +66,12 @@ ROUGH = {
 }
 
 
-@pytest.mark.parametrize("name", [*SMOOTH, *ROUGH])
+LONG = {"saddle of waves", "kink", "pieces", "cliff", "step"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in SMOOTH | ROUGH]
+)
 def test_the_estimate_covers_the_largest_error(name):
     f, most = (SMOOTH | ROUGH)[name]
     found = adaptive_scan(surface_of(f), EYE)
@@ -83,7 +88,7 @@ def test_the_estimate_covers_the_largest_error(name):
     assert bool((found.error[found.measured] == 0).all())
 
 
-@settings(max_examples=8)
+@settings(max_examples=3, deadline=None)
 @given(st.integers(0, 2**31), st.floats(0.002, 0.1))
 def test_random_surfaces_are_within_the_tolerance_that_was_asked_for(seed, tolerance):
     source = generator(seed)
@@ -93,17 +98,17 @@ def test_random_surfaces_are_within_the_tolerance_that_was_asked_for(seed, toler
     def f(x, y):
         return sum(torch.sin(a * x + b * y + c) for (a, b), c in zip(waves, phases, strict=True))
 
-    found = adaptive_scan(surface_of(f), EYE, points=(27, 33), tolerance=tolerance)
+    found = adaptive_scan(surface_of(f), EYE, points=(13, 17), tolerance=tolerance)
     off, extent = true_errors(f, found)
     assert found.converged
     assert float(off.max()) <= found.largest_error * extent + 1e-12 * extent <= (tolerance + 1e-12) * extent
 
 
-def test_a_network_within_one_percent_of_its_range_from_a_tenth_of_its_cells():
+def test_a_network_within_one_percent_of_its_range_from_a_third_of_its_cells():
     landscape = tw.Landscape(mlp(), tw.objectives.cross_entropy(), [(randn(20, 4), classes(20))])
     directions = random_directions(landscape)
-    full = plane_scan(landscape, directions, points=51)
-    found = adaptive_scan(landscape, directions)
+    full = plane_scan(landscape, directions, points=33)
+    found = adaptive_scan(landscape, directions, points=33)
     extent = float(full.loss.max() - full.loss.min())
     assert found.share <= 0.35
     assert float((found.loss - full.loss).abs().max()) <= 0.01 * extent
@@ -172,13 +177,13 @@ def test_the_border_of_what_is_finite_is_resolved_to_single_cells():
     def f(x, y):
         return torch.where(x**2 + y**2 < 0.5, x + y, torch.full_like(x, math.nan))
 
-    found = adaptive_scan(surface_of(f), EYE, points=33)
+    found = adaptive_scan(surface_of(f), EYE, points=17)
     truth = truth_of(f, found)
     assert torch.equal(found.loss.isnan(), truth.isnan())
     assert found.nonfinite == int(truth.isnan().sum())
-    torch.testing.assert_close(found.loss, truth, rtol=0, atol=0.02, equal_nan=True)
+    torch.testing.assert_close(found.loss, truth, rtol=0, atol=0.03, equal_nan=True)
     assert found.converged
-    short = adaptive_scan(surface_of(f), EYE, points=33, budget=200)
+    short = adaptive_scan(surface_of(f), EYE, points=17, budget=150)
     known = short.loss.isfinite()
     assert short.converged is False
     assert not bool((known & truth.isnan()).any())
@@ -199,7 +204,7 @@ def test_a_flat_surface_is_known_from_the_first_two_grids():
     assert bool((found.loss == 3).all())
 
 
-@pytest.mark.parametrize("points", [5, (5, 51), (6, 7), (40, 9)])
+@pytest.mark.parametrize("points", [5, (5, 31), (6, 7), (20, 9)])
 def test_odd_shapes(points):
     f = SMOOTH["four wells"][0]
     found = adaptive_scan(surface_of(f), EYE, points=points, span=((-1.0, 0.5), (0.0, 1.0)))
