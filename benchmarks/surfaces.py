@@ -14,10 +14,13 @@ A perceptron 784-256-256-10, two epochs of Fashion-MNIST, on 1,024 images; ResNe
 CIFAR-10, on 64 of them. One thread.
 """
 
+import contextlib
 import importlib.util
+import io
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,16 +39,27 @@ def main() -> None:
     options = arguments(__doc__ or "")
     torch.set_num_threads(1)
     quick = options.quick
-    dense = perceptron(options.data_root, quick)
-    images = residual(options.data_root, quick)
-    few = _of(images, 8 if quick else 64)
-    records = []
-    if all(importlib.util.find_spec(name) for name in ("loss_landscapes", "landscaper")):
-        records += timed(dense, 5 if quick else 11, 2 if quick else 9)
-        records += timed(_of(images, 8 if quick else 32), 3 if quick else 5, 2 if quick else 9)
-    records += adaptive(dense, 21 if quick else 51)
-    records += adaptive(few, 11 if quick else 51)
-    finish([*records, *_memory()], options.json)
+    peers = all(importlib.util.find_spec(name) for name in ("loss_landscapes", "landscaper"))
+    records: list[Record] = []
+    for part in _parts(options.data_root, quick, peers):
+        records += part
+        if options.json is not None:
+            # The last part takes far longer than the others: they are not lost with it.
+            with contextlib.redirect_stdout(io.StringIO()):
+                finish(records, options.json)
+    finish(records, options.json)
+
+
+def _parts(root: Path | None, quick: bool, peers: bool) -> Iterator[list[Record]]:
+    dense = perceptron(root, quick)
+    if peers:
+        yield timed(dense, 5 if quick else 11, 2 if quick else 5)
+    yield adaptive(dense, 21 if quick else 51)
+    yield _memory()
+    images = residual(root, quick)
+    if peers:
+        yield timed(_of(images, 8 if quick else 32), 3 if quick else 5, 2 if quick else 9)
+    yield adaptive(_of(images, 8 if quick else 64), 11 if quick else 51)
 
 
 def _of(case: Case, count: int) -> Case:
