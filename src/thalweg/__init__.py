@@ -156,21 +156,19 @@ from thalweg.paths import (
     MinimumEnergyPath,
     PathSaddle,
     PathScan,
+    align,
+    align_many,
     barrier,
     bottlenecks,
     linear_path,
     nudged_elastic_band,
     path_maxima,
     path_saddle,
+    permutations,
+    repaired_path,
     string_method,
 )
 from thalweg.predict import CriticalWidth, Diagnosis, Finding, LayerHealth, critical_width, diagnose
-from thalweg.paths import Barrier, PathScan, align, align_many, barrier, linear_path, permutations, repaired_path
-from thalweg.predict import (
-    Diagnosis,
-    Finding,
-    LayerHealth,
-    diagnose,
 from thalweg.progress import Progress
 from thalweg.report import read_results, write_report
 from thalweg.study import Findings, Measurement, SurveySettings, survey
