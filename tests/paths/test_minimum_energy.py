@@ -125,16 +125,13 @@ def test_forces_of_a_band_without_climbing_vanish_across_it():
     assert 0.8 < float(found.loss.max()) < 1
 
 
-def test_the_exchange_of_the_ends_turns_the_path_round(string):
+def test_the_exchange_of_the_ends_turns_the_path_round():
     _, end = in_the_valley()
     back = formula(valley, end.tolist())
     first = vector(-1.0, 0.0)
-    mirrored = tw.string_method(back, first, images=11)
-    torch.testing.assert_close(mirrored.curve.nodes.flip(0), string.curve.nodes, atol=1e-6, rtol=0)
-    there, back_again = (
-        tw.nudged_elastic_band(*ends, images=6, steps=12, climb=False) for ends in (in_the_valley(), (back, first))
-    )
-    torch.testing.assert_close(back_again.curve.nodes.flip(0), there.curve.nodes, atol=1e-9, rtol=0)
+    for method, options in ((tw.string_method, {}), (tw.nudged_elastic_band, {"climb": False})):
+        there, again = (method(*ends, images=6, steps=12, **options) for ends in (in_the_valley(), (back, first)))
+        torch.testing.assert_close(again.curve.nodes.flip(0), there.curve.nodes, atol=1e-9, rtol=0)
 
 
 def test_the_saddle_of_the_valley_has_its_certificate(string, band):
@@ -155,7 +152,7 @@ def test_the_potential_of_muller_and_brown():
     saddle = muller_brown_root([-0.82, 0.62])
     assert saddle == pytest.approx([-0.822001559, 0.624312803], abs=1e-8)
     landscape = formula(muller_brown, first)
-    path = tw.nudged_elastic_band(landscape, vector(*last), images=9, tol=1.0)
+    path = tw.nudged_elastic_band(landscape, vector(*last), images=8, tol=5.0)
     assert path.converged
     found = tw.path_saddle(landscape, path)
     assert found.index_one
