@@ -15,9 +15,13 @@ from thalweg.paths._permutation_results import PermutationSymmetry
 
 
 def permuted(landscape: Landscape, symmetry: PermutationSymmetry, order: Mapping[str, Tensor]) -> Landscape:
-    """Return the landscape of the network with its hidden units in another order, at θ and buffers that follow.
+    r"""Return the landscape of the network with its hidden units in another order, at θ and buffers that follow.
 
-    It computes the same function if ``symmetry`` is that of its model; :func:`require_same_function` looks.
+    .. math:: \theta \mapsto P\theta, \qquad f_{P\theta} = f_\theta
+
+    Cost: none on data; the weights are copied once for each axis that is permuted.
+
+    Valid for: the symmetry of this model; :func:`align` checks that the function stays, this does not.
 
     Args:
         landscape: Where to start from.
@@ -27,6 +31,14 @@ def permuted(landscape: Landscape, symmetry: PermutationSymmetry, order: Mapping
 
     Raises:
         ArgumentError: If an order is no permutation of its group, or there is no such group.
+
+    Example:
+        >>> import thalweg as tw
+        >>> model = torch.nn.Sequential(torch.nn.Linear(1, 2, bias=False), torch.nn.Linear(2, 1, bias=False))
+        >>> data = [(torch.ones(3, 1), torch.zeros(3, 1))]
+        >>> start = tw.Landscape(model, tw.objectives.mse(), data).at(torch.tensor([1.0, 2.0, 3.0, 4.0]))
+        >>> permuted(start, tw.permutations(start), {"0.weight": torch.tensor([1, 0])}).theta
+        tensor([2., 1., 4., 3.])
     """
     given = {**identity(symmetry), **order}
     _require_permutations(symmetry, given)
