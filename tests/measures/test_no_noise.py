@@ -121,3 +121,23 @@ def test_a_share_that_is_exact_but_for_rounding_has_no_error():
 
 def test_noise_models_still_have_numbers():
     assert tw.noise_models(g2()).best() is not None
+
+
+@pytest.mark.parametrize("of", ["a minibatch", "a layer", "a subspace", "a minibatch of a layer"])
+def test_no_alignment_of_what_is_made_of_it(of):
+    """A multiple and a compression of a covariance that is zero are zero, too."""
+    landscape = repeated()
+    made = {
+        "a minibatch": lambda matrix: tw.scaled(matrix, 0.25),
+        "a layer": lambda matrix: tw.block(matrix, "0.*"),
+        "a subspace": lambda matrix: tw.projected(matrix, torch.eye(landscape.size, dtype=torch.float64)[:, :9]),
+        "a minibatch of a layer": lambda matrix: tw.scaled(tw.block(matrix, "0.*"), 0.25),
+    }[of]
+    found = tw.alignment(made(tw.gradient_covariance(landscape)), made(tw.hessian(landscape)))
+    assert (found.cosine, found.zhu) == (None, None)
+    assert "the same to rounding" in found.reason
+
+
+def test_a_covariance_with_its_sign_changed_is_not_taken_for_rounding():
+    found = tw.alignment(tw.scaled(tw.gradient_covariance(g2()), -1.0), tw.hessian(g2()))
+    assert found.cosine.value == pytest.approx(-0.473541910178068, rel=1e-9)

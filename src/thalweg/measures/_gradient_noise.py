@@ -17,7 +17,7 @@ from thalweg.landscape import Landscape
 from thalweg.measures._inner_products import InnerProducts, inner_products, require_comparable
 from thalweg.measures._item_gradients import Distances, Way, distances
 from thalweg.measures._noise_results import GradientNoise
-from thalweg.operators import Curvature, Operator, gradient_covariance
+from thalweg.operators import Composite, Curvature, Operator, gradient_covariance
 from thalweg.operators._covariance import require_items
 from thalweg.operators._require import require_landscape
 from thalweg.progress import Progress, track
@@ -180,7 +180,11 @@ def rounding_of(landscape: Landscape, signal: float) -> float:
 
 
 def rounding_of_products(operator: Operator) -> float:
-    """The same for a matrix, 0 for one that is no gradient covariance."""
+    """The same for a matrix, 0 for one that is no gradient covariance, nor a multiple or a compression of one."""
+    if isinstance(operator, Composite):
+        factor = operator.factor
+        # What changes the sign has a negative trace, which is no rounding.
+        return 0.0 if factor is None or factor <= 0 else factor * rounding_of_products(operator.parts[0])
     if not isinstance(operator, Curvature) or operator.kind != "gradient covariance":
         return 0.0
     landscape = operator.landscape

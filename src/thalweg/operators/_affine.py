@@ -37,7 +37,7 @@ def scaled(operator: Operator, factor: float) -> Composite:
         return number * (operator @ block)
 
     text = f"scaled({operator!r}, {number:g})"
-    return Composite(operator.space, (operator,), product, layout_of(operator), text)
+    return Composite(operator.space, (operator,), product, layout_of(operator), text, number)
 
 
 def shifted(operator: Operator, shift: float) -> Composite:

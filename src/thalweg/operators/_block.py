@@ -57,7 +57,7 @@ def block(operator: Operator, params: Part) -> Composite:
         embedded.mT[:, places] = vectors.mT
         return (operator @ embedded).mT[:, places].mT
 
-    return Composite(inner, (operator,), product, chosen, f"block({operator!r}, {inner.size} entries)")
+    return Composite(inner, (operator,), product, chosen, f"block({operator!r}, {inner.size} entries)", 1.0)
 
 
 def _places_of_parameters(

@@ -29,17 +29,24 @@ class Composite(Counted):
         product: Callable[[Tensor], Tensor],
         layout: Layout | None,
         text: str,
+        factor: float | None = None,
     ) -> None:
         super().__init__(space)
         self._parts = parts
         self._product = product
         self._layout = layout
         self._text = text
+        self._factor = factor
 
     @property
     def parts(self) -> tuple[Operator, ...]:
         """The operators that it is made of."""
         return self._parts
+
+    @property
+    def factor(self) -> float | None:
+        """What its one part is multiplied by, whole or in a subspace; ``None`` where it is made in another way."""
+        return self._factor
 
     @property
     def layout(self) -> Layout | None:

@@ -42,4 +42,4 @@ def projected(operator: Operator, basis: Float[Tensor, "p m"] | Float[Tensor, " 
         directions = (block.mT @ columns.mT).mT
         return outer.gram(columns, operator @ directions)
 
-    return Composite(inner, (operator,), product, None, f"projected({operator!r}, {inner.size} vectors)")
+    return Composite(inner, (operator,), product, None, f"projected({operator!r}, {inner.size} vectors)", 1.0)
