@@ -169,12 +169,7 @@ from thalweg.operators import (
     shifted,
     verify,
 )
-from thalweg.paths import (
-    Barrier,
-    PathScan,
-    barrier,
-    linear_path,
-)
+from thalweg.paths import Barrier, Curve, PathScan, TrainedCurve, barrier, curve_scan, linear_path, train_curve
 from thalweg.predict import (
     Diagnosis,
     Finding,
@@ -227,6 +222,7 @@ __all__ = [
     "Cost",
     "CriticalPoint",
     "Curvature",
+    "Curve",
     "DataDimension",
     "DataErrors",
     "Density",
@@ -285,6 +281,7 @@ __all__ = [
     "Surface",
     "SurveySettings",
     "ThalwegError",
+    "TrainedCurve",
     "Trajectory",
     "TrajectoryMeter",
     "VectorSpace",
@@ -305,6 +302,7 @@ __all__ = [
     "confinement",
     "critical_point",
     "cross_fitted",
+    "curve_scan",
     "data",
     "data_errors",
     "data_participation_ratio",
@@ -385,6 +383,7 @@ __all__ = [
     "survey",
     "trace",
     "train",
+    "train_curve",
     "training",
     "trajectory",
     "two_nn",
