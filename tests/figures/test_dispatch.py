@@ -112,7 +112,7 @@ def test_a_strange_suffix_is_named(item, tmp_path):
 
 @pytest.mark.parametrize("function", [plot, draw])
 def test_another_type_is_named(function):
-    with pytest.raises(ArgumentError, match=r"result: expected one of BlockSpectra, .*, tuple, got int\."):
+    with pytest.raises(ArgumentError, match=r"result: expected one of Barrier, .*, tuple, got int\."):
         function(3)
 
 

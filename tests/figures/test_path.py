@@ -2,9 +2,13 @@ import math
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 
+from tests.unchecked import unchecked
+from thalweg.errors import ArgumentError
 from thalweg.figures import draw, plot
+from thalweg.paths import Curve, TrainedCurve
 from thalweg.paths._results import Barrier, PathScan
 
 ALPHA = torch.tensor([0.0, 0.5, 1.0], dtype=torch.float64)
@@ -39,8 +43,8 @@ def test_the_ends_are_named():
 def test_a_point_that_is_not_finite_is_left_out_and_an_end_that_is_not_has_no_chord():
     _, middle, gap = plot(scan(1.0, math.inf, 2.0)).data
     assert np.isnan(middle.y[1])
-    assert (gap.x, gap.y, gap.name) == (0.5, 1.0, "not finite")
-    (curve,) = plot(scan(math.nan, 4.0, 2.0), barrier=Barrier(1, 1, 1, 1, 0.5, 4.0, 0.5, 1)).data
+    assert (list(gap.x), list(gap.y), gap.name) == ([0.5], [1.0], "not finite")
+    curve, _ = plot(scan(math.nan, 4.0, 2.0), barrier=Barrier(1, 1, 1, 1, 0.5, 4.0, 0.5, 1)).data
     assert np.isnan(curve.y[0])
 
 
@@ -48,3 +52,77 @@ def test_a_path_without_a_rise_has_no_bar(four):
     flat = replace(four.connections[0].barrier, linear=0.0)
     names = [trace.name for trace in plot(four.connections[0].path, barrier=flat).data]
     assert not any(name and name.startswith("barrier") for name in names)
+
+
+def test_paths_beside_each_other_share_panels_and_have_names():
+    line = scan(1.0, 4.0, 2.0, accuracy=[0.9, 0.2, 0.8])
+    repaired = replace(scan(1.0, 3.0, 2.0, accuracy=[0.9, 0.4, 0.8]), statistics="re-estimated")
+    curve = replace(scan(1.0, math.nan, 2.0), kind="bezier", statistics="re-estimated")
+    figure = plot(line, beside=[repaired, curve])
+    named = [trace.name for trace in figure.data if trace.showlegend]
+    assert named == [
+        "chord between the ends",
+        "linear, statistics interpolated",
+        "linear, statistics re-estimated",
+        "bezier, statistics re-estimated",
+        "not finite",
+    ]
+    colours = {trace.name: trace.line.color for trace in figure.data if trace.xaxis == "x" and trace.name in named[1:4]}
+    assert len(set(colours.values())) == 3
+    paper = draw(line, beside=[repaired, curve])
+    assert [text.get_text() for text in paper.legends[0].get_texts()] == named
+    assert [len(axes.get_lines()) for axes in paper.axes] == [5, 3]
+
+
+def test_paths_of_one_name_are_numbered():
+    names = [trace.name for trace in plot(scan(1.0, 4.0, 2.0), beside=[scan(1.0, 3.0, 2.0)]).data]
+    assert names[1:] == ["linear (1)", "linear (2)"]
+    with unchecked(), pytest.raises(ArgumentError, match="beside: expected paths, got str"):
+        plot(scan(1.0, 4.0, 2.0), beside=["linear"])
+
+
+def refined(metric="loss", **changes):
+    path = scan(1.0, 4.0, 2.0, accuracy=[0.9, 0.2, 0.7])
+    fields = {"metric": metric, "interval": (2.5, 2.75), "between": (0.25, 0.75), "path": path, "converged": True}
+    return replace(Barrier(2.5, 2.0, 2.5, 3.0, 0.5, 4.0, 0.5), **fields | changes)
+
+
+def test_a_bracket_is_a_box_on_the_barrier():
+    box = next(trace for trace in plot(refined()).data if trace.name == "where the barrier may end")
+    assert (min(box.x), max(box.x), min(box.y), max(box.y)) == (0.25, 0.75, 4.0, 4.25)
+    assert any(trace.name == "barrier 2.50 to 2.75" for trace in plot(refined()).data)
+    assert len(draw(refined()).axes[0].patches) == 1
+
+
+@pytest.mark.parametrize("metric", ["error", "accuracy"])
+def test_a_barrier_of_the_error_hangs_in_the_panel_of_the_accuracy(metric):
+    found = refined(metric, linear=0.6, interval=(0.6, 0.7))
+    box = next(trace for trace in plot(found).data if trace.name == "where the barrier may end")
+    assert box.xaxis == "x2"
+    assert (min(box.y), max(box.y)) == pytest.approx((0.1, 0.2))
+    bar = next(trace for trace in plot(found).data if (trace.name or "").startswith("barrier"))
+    assert bar.name == f"barrier 0.600 to 0.700 of the {metric}"
+    assert bar.y == pytest.approx((0.8, 0.2))
+
+
+def test_a_barrier_of_a_scan_has_no_points_of_its_own():
+    for show in (plot, draw):
+        with pytest.raises(ArgumentError, match="result: expected a barrier of a curve"):
+            show(Barrier(2.5, 2.0, 2.5, 3.0, 0.5, 4.0, 0.5))
+
+
+def test_into_given_axes_the_legend_stays_inside():
+    figure = draw(scan(1.0, 4.0, 2.0))
+    axes = figure.add_subplot()
+    draw(scan(1.0, 4.0, 2.0), axes)
+    assert axes.get_legend() is not None
+
+
+def test_the_history_of_a_curve_and_its_running_mean():
+    values = torch.linspace(2.0, 1.0, 100, dtype=torch.float64)
+    trained = TrainedCurve(Curve(torch.zeros(3, 2)), "mean", values, values)
+    steps, mean = plot(trained).data
+    assert steps.y.tolist() == values.tolist()
+    assert mean.y[50] == pytest.approx(float(values[48:53].mean()))
+    assert mean.y[0] == pytest.approx(float(values[:3].mean()))
+    assert len(draw(trained).axes[0].get_lines()) == 2

@@ -4,11 +4,15 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import thalweg as tw
+from tests.formula import formula
+from tests.golden import INPUTS, g2
+from tests.unchecked import unchecked
 from thalweg.errors import ArgumentError
-from thalweg.paths import PathScan, barrier
+from thalweg.paths import Curve, PathScan, barrier, straight
 
 
 def scan(losses: list[float], position: list[float] | None = None) -> PathScan:
@@ -74,3 +78,166 @@ def test_how_the_references_stand_to_one_another(losses):
 def test_an_end_must_be_there(bad, message):
     with pytest.raises(ArgumentError, match=message):
         barrier(bad)
+
+
+def along(f) -> tuple[Curve, tw.Landscape]:
+    """The unit interval, with f as the loss."""
+    landscape = formula(lambda t: f(t[0]), [0.0])
+    return straight(landscape.theta, landscape.theta + 1), landscape
+
+
+def truth(f, points=20001) -> tuple[float, float]:
+    """The largest value and the largest rise over the chord, on a very fine grid."""
+    t = torch.linspace(0, 1, points, dtype=torch.float64)
+    values = torch.stack([f(x) for x in t])
+    return float(values.max()), float((values - (1 - t) * values[0] - t * values[-1]).max())
+
+
+SHAPES = {
+    "bump": lambda t: torch.exp(-200 * (t - 0.37) ** 2) + 0.2 * t,
+    "kink": lambda t: -(t - 1 / 3).abs() - 0.2 * t,
+    "two kinks": lambda t: torch.maximum(-(t - 0.21).abs(), 0.05 - 3 * (t - 0.83).abs()),
+    "waves": lambda t: torch.sin(17 * t + 0.37),
+    "valley": lambda t: (t - 0.6).square(),
+    "fall": lambda t: -t.exp(),
+    "flat": lambda t: 0 * t + 1,
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_the_maximum_is_bracketed(name):
+    f = SHAPES[name]
+    found = barrier(*along(f), tolerance=0.02, budget=80)
+    peak, rise = truth(f)
+    assert found.interval is not None
+    assert found.peak_interval is not None
+    assert found.interval[0] - 1e-12 <= rise <= found.interval[1] + 1e-12
+    assert found.peak_interval[0] - 1e-12 <= peak <= found.peak_interval[1] + 1e-12
+    assert found.converged
+    spread = float(found.path.loss.max() - found.path.loss.min())
+    assert found.interval[1] - found.interval[0] <= 0.02 * spread + 1e-15
+    assert (found.linear, found.peak) == (found.interval[0], found.peak_interval[0])
+    low, high = found.between
+    assert low <= found.position <= high
+    assert found.cost.losses == len(found.path.position) <= 80
+
+
+@settings(max_examples=12)
+@given(st.lists(st.floats(-1, 1), min_size=1, max_size=4), st.floats(0.05, 0.3))
+def test_the_references_of_a_refined_path_are_those_of_its_points(heights, tolerance):
+    def f(t):
+        return sum(a * torch.sin((i + 1) * 3 * t) for i, a in enumerate(heights)) + 0 * t
+
+    found = barrier(*along(f), tolerance=tolerance, budget=20)
+    again = barrier(found.path)
+    names = ("linear", "max", "mean", "min", "position", "peak", "peak_position", "excluded")
+    assert [getattr(found, name) for name in names] == [getattr(again, name) for name in names]
+    assert (again.interval, again.converged, again.path) == (None, None, None)
+
+
+def test_the_double_well_by_line_and_by_its_valley():
+    landscape = formula(lambda t: (t[0] ** 2 - 1) ** 2 + 5 * (t[1] - 1 + t[0] ** 2) ** 2, [-1.0, 0.0])
+    end = torch.tensor([1.0, 0.0], dtype=torch.float64)
+    line = barrier(straight(landscape.theta, end), landscape)
+    assert (line.linear, line.position, line.path.kind) == (6, 0.5, "linear")
+    assert line.interval[1] <= 6.06
+    valley = Curve(torch.stack([landscape.theta, torch.tensor([0.0, 2.0], dtype=torch.float64), end]))
+    found = barrier(valley, landscape)
+    assert (found.max, found.converged, found.path.kind) == (1, True, "bezier")
+    assert str(found).startswith("barrier 1, at most 1.00")
+
+
+def test_the_budget_is_kept_and_an_open_end_is_said():
+    f = SHAPES["waves"]
+    found = barrier(*along(f), tolerance=1e-6, budget=20)
+    assert (len(found.path.position), found.converged) == (20, False)
+    assert found.interval[0] <= truth(f)[1] <= found.interval[1]
+
+
+def test_steps_are_bracketed_but_not_closely():
+    def f(t):
+        return torch.floor(10 * torch.sin(3 * t)) / 10
+
+    found = barrier(*along(f), tolerance=0.01, budget=40)
+    assert found.interval[0] <= truth(f)[1] <= found.interval[1]
+    assert not found.converged
+
+
+def test_more_safety_asks_for_more():
+    few, many = (barrier(*along(SHAPES["bump"]), safety=safety) for safety in (1.0, 4.0))
+    assert len(few.path.position) < len(many.path.position)
+
+
+def test_a_path_that_is_not_finite_somewhere_has_no_upper_end():
+    found = barrier(*along(lambda t: 1 / (t - 0.5).abs()), budget=20)
+    assert (found.interval, found.peak_interval, found.between, found.converged) == (None, None, None, False)
+    assert found.excluded == found.path.gaps == 1
+    assert math.isnan(float(found.path.loss[found.path.position == 0.5]))
+
+
+def test_the_metrics_of_a_scan():
+    alpha = torch.tensor([0.0, 0.5, 1.0], dtype=torch.float64)
+    accuracy = torch.tensor([0.9, 0.2, 0.7], dtype=torch.float64)
+    given_scan = PathScan(alpha, alpha, alpha, {"accuracy": accuracy})
+    error, fall = (barrier(given_scan, metric=metric) for metric in ("error", "accuracy"))
+    assert (error.linear, error.max, error.mean, error.min) == pytest.approx((0.6, 0.5, 0.6, 0.7))
+    assert (fall.linear, fall.max, fall.mean, fall.min) == pytest.approx((0.6, 0.5, 0.6, 0.7))
+    assert (error.peak, fall.peak) == pytest.approx((0.8, 0.2))
+    assert str(error).startswith("barrier of the error 0.6 at α = 0.5")
+    with pytest.raises(ArgumentError, match="metric: expected one of 'loss', 'accuracy', 'error', got 'f1'"):
+        barrier(given_scan, metric="f1")
+    with pytest.raises(ArgumentError, match="metric: expected one of 'loss', got 'error'"):
+        barrier(scan([0, 1, 0]), metric="error")
+
+
+def test_error_and_accuracy_of_a_network_are_one_path_upside_down():
+    landscape = g2()
+    line = straight(landscape.theta, -landscape.theta)
+    error, fall = (barrier(line, landscape, metric=metric, budget=17) for metric in ("error", "accuracy"))
+    assert error.linear == pytest.approx(fall.linear)
+    assert error.interval == pytest.approx(fall.interval)
+    assert fall.peak_interval == pytest.approx(tuple(1 - end for end in reversed(error.peak_interval)))
+    assert fall.peak_interval[0] <= fall.peak_interval[1] == fall.peak
+
+
+def test_other_data():
+    landscape = g2()
+    other = landscape.on([(INPUTS[:2], torch.tensor([2, 2]))])
+    line = straight(landscape.theta, -landscape.theta)
+    found = barrier(line, other)
+    assert float(found.path.loss[-1]) == other.loss(-landscape.theta)
+    assert found.peak != barrier(line, landscape).peak
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"points": 2}, "points: expected from 3 to the budget of 65, got 2"),
+        ({"budget": 5}, "points: expected from 3 to the budget of 5, got 9"),
+        ({"budget": 9.5}, r"budget: expected a whole number, got 9\.5"),
+        ({"tolerance": 0.0}, "tolerance: expected a positive finite number"),
+        ({"safety": 0.5}, r"safety: expected a number of at least 1, got 0\.5"),
+        ({"metric": "f1"}, "metric: expected one of 'loss', 'accuracy', 'error', got 'f1'"),
+    ],
+)
+def test_bad_arguments_are_named(options, message):
+    landscape = g2()
+    with unchecked(), pytest.raises(ArgumentError, match=message):
+        barrier(straight(landscape.theta, -landscape.theta), landscape, **options)
+
+
+def test_what_is_no_path_is_named():
+    landscape = g2()
+    line = straight(landscape.theta, -landscape.theta)
+    with pytest.raises(ArgumentError, match="start: expected none with a scan"):
+        barrier(scan([0, 1, 0]), landscape)
+    with pytest.raises(
+        ArgumentError, match="start: expected the landscape that the curve is measured on, got NoneType"
+    ):
+        barrier(line)
+    with unchecked(), pytest.raises(ArgumentError, match="path: expected a PathScan or a Curve, got Tensor"):
+        barrier(line.nodes, landscape)
+    with pytest.raises(ArgumentError, match="curve: expected nodes of the 21 parameters"):
+        barrier(Curve(torch.zeros(2, 3)), landscape)
+    with pytest.raises(ArgumentError, match="curve: expected one point with a finite loss at α = 1, got nan"):
+        barrier(*along(lambda t: 1 / (1 - t)))

@@ -1,5 +1,6 @@
 """What all figures for paper share: a canvas of their own, quiet axes, and how they are written."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,19 @@ def quiet(axes: Axes, *, x: str = "", y: str = "", grid: Any = "both") -> None:
 def legend(axes: Axes, **options: Any) -> None:
     """Add a legend without a frame."""
     axes.legend(frameon=False, fontsize=8.5, labelcolor=INK["light"], **options)
+
+
+def legend_below(figure: PaperFigure, panels: Sequence[Axes], columns: int = 3) -> None:
+    """Add one legend for all panels under them, each label once, without a frame."""
+    found: dict[str, Any] = {}
+    for axes in panels:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            found.setdefault(label, handle)
+    if found:
+        figure.legend(
+            list(found.values()), list(found), loc="outside lower left", ncols=min(columns, len(found)), frameon=False,
+            fontsize=8.5, labelcolor=INK["light"],
+        )  # fmt: skip
 
 
 def save(figure: PaperFigure, path: str | Path, *, dpi: int = 160) -> Path:

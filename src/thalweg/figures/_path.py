@@ -7,7 +7,7 @@ from thalweg.figures import _paper, _screen
 from thalweg.figures._dispatch import draw, plot
 from thalweg.figures._numbers import number
 from thalweg.figures._palette import GREY, SERIES, faint
-from thalweg.figures._path_panels import path_panels
+from thalweg.figures._path_panels import PathCurve, PathPanel, path_panels
 from thalweg.figures._types import Axes, PaperFigure, ScreenFigure
 from thalweg.paths._results import Barrier, PathScan
 from thalweg.study._results import Connection
@@ -49,11 +49,11 @@ def plot_path(
                 customdata=[number(float(v), 4) for v in curve.y],
                 hovertemplate="α = %{x:.3g}<br>%{customdata}<extra></extra>", **where,
             )  # fmt: skip
-            if curve.gaps.size and curve.gaps.size < curve.x.size:
+            if curve.holed:
                 figure.add_scatter(
                     x=curve.gaps, y=[curve.floor] * curve.gaps.size, mode="markers", name="not finite",
                     marker={"symbol": "x-thin", "size": 8, "line": {"color": curve.colour, "width": 2}},
-                    legendgroup="gaps", showlegend=index == 1 and curve is panel.curves[0],
+                    legendgroup="gaps", showlegend=index == 1 and curve is _first_holed(panel),
                     hovertemplate="α = %{x:.3g}<br>not finite<extra></extra>", **where,
                 )  # fmt: skip
         if panel.rise is not None and barrier is not None:
@@ -62,7 +62,7 @@ def plot_path(
                 figure.add_scatter(
                     x=[left, right, right, left, left], y=[bottom, bottom, top, top, bottom], mode="lines",
                     fill="toself", fillcolor=faint(SERIES[1], 0.3), line={"color": SERIES[1], "width": 1.2},
-                    hoverinfo="skip", name="where its maximum may be", **where,
+                    hoverinfo="skip", name="where the barrier may end", **where,
                 )  # fmt: skip
             at, low, high = panel.rise
             figure.add_scatter(
@@ -92,7 +92,7 @@ def plot_connection(result: Connection, *, title: str | None = None) -> ScreenFi
 
 @plot.register(Barrier)
 def plot_barrier(result: Barrier, *, beside: Sequence[PathScan] = (), title: str | None = None) -> ScreenFigure:
-    """Draw the points that a barrier was refined at, and where its maximum may be: see :func:`plot_path`.
+    """Draw the points that a barrier was refined at, and where the barrier may end: see :func:`plot_path`.
 
     Args:
         result: Of a curve.
@@ -132,18 +132,17 @@ def draw_path(
         for curve in panel.curves:
             label = _paper.text(curve.name) if beside else None
             place.plot(curve.x, curve.y, "o-", color=curve.colour, markersize=3.5, linewidth=1.5, label=label)
-            if curve.gaps.size and curve.gaps.size < curve.x.size:
-                first = curve is panel.curves[0]
+            if curve.holed:
                 place.plot(
                     curve.gaps, [curve.floor] * curve.gaps.size, "x", color=curve.colour, markersize=5,
-                    label="not finite" if first else None,
+                    label="not finite" if curve is _first_holed(panel) else None,
                 )  # fmt: skip
         if panel.rise is not None and barrier is not None:
             if panel.box is not None:
                 left, right, bottom, top = panel.box
                 place.fill(
                     [left, right, right, left], [bottom, bottom, top, top], facecolor=(*_rgb(SERIES[1]), 0.3),
-                    edgecolor=SERIES[1], linewidth=0.9, label="where its maximum may be",
+                    edgecolor=SERIES[1], linewidth=0.9, label="where the barrier may end",
                 )  # fmt: skip
             at, low, high = panel.rise
             place.plot(
@@ -152,11 +151,10 @@ def draw_path(
             )  # fmt: skip
         ends = "" if index else f"\n0: {_paper.text(result.labels[0], 40)}\n1: {_paper.text(result.labels[1], 40)}"
         _paper.quiet(place, x="position α" + ends, y=_paper.text(panel.label))
-        labelled = len(place.get_legend_handles_labels()[0])
-        if index == 0 and labelled:
-            low, high = place.get_ylim()
-            place.set_ylim(low, high + 0.12 * (1 + (labelled + 1) // 2) * (high - low))
-            _paper.legend(place, loc="upper left", ncols=2)
+    if axes is None:
+        _paper.legend_below(figure, places)
+    elif places[0].get_legend_handles_labels()[0]:
+        _paper.legend(places[0])
     return figure
 
 
@@ -194,6 +192,11 @@ def _refined(result: Barrier) -> PathScan:
             "with barrier=."
         )
     return result.path
+
+
+def _first_holed(panel: PathPanel) -> PathCurve | None:
+    """The curve whose crosses stand in the legend for all."""
+    return next((curve for curve in panel.curves if curve.holed), None)
 
 
 def _amount(barrier: Barrier) -> str:

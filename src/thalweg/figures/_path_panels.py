@@ -30,6 +30,11 @@ class PathCurve:
     gaps: np.ndarray
     floor: float
 
+    @property
+    def holed(self) -> bool:
+        """Whether some values are missing, and not all."""
+        return 0 < self.gaps.size < self.x.size
+
 
 @dataclass(frozen=True)
 class PathPanel:

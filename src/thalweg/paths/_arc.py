@@ -45,6 +45,9 @@ def curve_energy(curve: Curve) -> float:
 
     Cost: the inner products of the steps between nodes; the integral is exact.
 
+    Args:
+        curve: Its nodes.
+
     Example:
         >>> parabola = Curve(torch.tensor([[0.0, 0.0], [1.0, 1.0], [2.0, 0.0]], dtype=torch.float64))
         >>> round(3 * curve_energy(parabola), 12)

@@ -56,8 +56,8 @@ def barrier(
     its points: that no part of it is steeper than ``safety`` times the steepest of three secants, its own and those of
     its neighbours (and than ``safety`` times the steepest of all, for the widest parts, in proportion to their width).
     No smoothness is asked for, so that the kinks of ReLU networks are allowed; a spike that all points missed is not.
-    Accuracies are steps: their intervals do not become narrower than about one sample. Points outside [0, 1] do not
-    count. Where a loss is not finite there is no upper end, and ``converged`` is false.
+    Accuracies are steps, steeper the closer one looks: on few samples their intervals stay wide. Points outside [0, 1]
+    do not count. Where a loss is not finite there is no upper end, and ``converged`` is false.
 
     Args:
         path: From :func:`linear_path`, :func:`curve_scan` or :func:`train_curve`; :func:`straight` makes a line.

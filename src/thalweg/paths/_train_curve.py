@@ -77,7 +77,7 @@ def train_curve(
         samples: Positions a step for "max" and "logsumexp".
         sharpness: β of "logsumexp", in units of 1/loss.
         steps: How many.
-        batch_size: Items a step; ``None`` for all of them.
+        batch_size: Items a step; ``None`` for all of them, in one batch if the model has batch norm.
         rule: "sgd" with a heavy ball of 0.9, "adam", or a new rule of :mod:`thalweg.descent`.
         lr: Of the first two; by default 0.03 and 0.001. The weights of a node are below 1, so that a rate is gentler
             than it was for the network.
@@ -119,22 +119,28 @@ def train_curve(
     order = torch.Generator().manual_seed(int(torch.randint(2**62, (), generator=generator, device=generator.device)))
     # With buffers of its own, for batch norm to write into.
     landscape = start.at(start.theta, buffers=start.buffers)
-    minibatches = None if batch_size is None else Minibatches(landscape, batch_size, order)
+    by_batch = start.mode == "eval" and has_statistics(start.model)
+    # What normalises by the batch needs all data as one.
+    size = start.count if by_batch and batch_size is None else batch_size
+    minibatches = None if size is None else Minibatches(landscape, size, order)
     slope = CurveSlope(curve, landscape, minibatches, objective, samples, float(sharpness), generator)
     history: list[float] = []
     started = time.perf_counter()
-    with track(steps, f"curve {labels[0]} → {labels[1]}", progress) as bar, landscape.reading():
-        by_batch = start.mode == "eval" and has_statistics(start.model)
-        with normalising_by_batch(start.model) if by_batch else nullcontext(), slope.walking() as evaluate:
-            found = follow(
-                evaluate,
-                curve.nodes[1:-1].reshape(-1),
-                mover,
-                steps,
-                schedule=cosine(steps) if schedule == "cosine" else None,
-                watch=lambda _, value, __: history.append(value),
-                bar=bar,
-            )
+    with (
+        track(steps, f"curve {labels[0]} → {labels[1]}", progress) as bar,
+        landscape.reading(),
+        normalising_by_batch(start.model) if by_batch else nullcontext(),
+        slope.walking() as evaluate,
+    ):
+        found = follow(
+            evaluate,
+            curve.nodes[1:-1].reshape(-1),
+            mover,
+            steps,
+            schedule=cosine(steps) if schedule == "cosine" else None,
+            watch=lambda _, value, __: history.append(value),
+            bar=bar,
+        )
     share = 1.0 if batch_size is None else batch_size / start.count
     return TrainedCurve(
         curve=Curve(torch.cat([curve.nodes[:1], found.view(curve.bends, -1), curve.nodes[-1:]]), curve.kind, labels),
