@@ -128,7 +128,7 @@ def adaptive_scan(
             cost=cells.cost,
             measured=torch.from_numpy(done),
             error=torch.from_numpy(seen.error),
-            converged=bool((seen.error <= tolerance * seen.extent).all()),
+            converged=bool((seen.error <= seen.limit(tolerance)).all()),
         )
 
     try:
@@ -155,26 +155,33 @@ class _Seen:
         surface: Loss, measured and interpolated; NaN where it is not finite or nothing is known.
         error: Its estimate in every cell; NaN where nothing is known.
         extent: The range of what was measured.
+        rounding: What losses may be off by already.
         unknown: Cells in rectangles with a corner that is not finite.
     """
 
     surface: Numbers
     error: Numbers
     extent: float
+    rounding: float
     unknown: Flags
+
+    def limit(self, tolerance: float) -> float:
+        """The largest error to let pass; a flat surface is not refined for its rounding."""
+        return max(tolerance * self.extent, self.rounding)
 
 
 def _seen(hierarchy: Hierarchy, cells: Cells, known: Flags) -> _Seen:
     loss = cells.table.loss.view(hierarchy.shape).numpy()
     finite = loss[known & np.isfinite(loss)]
     extent = float(finite.max() - finite.min()) if finite.size else 0.0
+    rounding = 16 * cells.precision * float(np.abs(finite).max()) if finite.size else 0.0
     unknown = _beside(hierarchy, known, ~np.isfinite(loss))
     if not finite.size or not known[hierarchy.level == 0].all():
         nothing = np.full(hierarchy.shape, math.nan)
-        return _Seen(np.where(known, loss, nothing), np.where(known, 0.0, nothing), extent, unknown)
+        return _Seen(np.where(known, loss, nothing), np.where(known, 0.0, nothing), extent, rounding, unknown)
     surface, surplus = hierarchy.interpolate(loss, known)
     error = hierarchy.errors(surplus, known)
-    return _Seen(np.where(unknown, math.nan, surface), np.where(unknown, math.nan, error), extent, unknown)
+    return _Seen(np.where(unknown, math.nan, surface), np.where(unknown, math.nan, error), extent, rounding, unknown)
 
 
 def _beside(hierarchy: Hierarchy, known: Flags, bad: Flags) -> Flags:
@@ -192,7 +199,7 @@ def _beside(hierarchy: Hierarchy, known: Flags, bad: Flags) -> Flags:
 def _next(hierarchy: Hierarchy, seen: _Seen, known: Flags, tolerance: float, most: int) -> Flags:
     """Choose the cells to measure next: those that divide the worst rectangles, as many as the budget has room for."""
     wanted = np.where(seen.unknown, math.inf, seen.error)
-    wanted = np.where(wanted > tolerance * seen.extent, wanted, 0.0)
+    wanted = np.where(wanted > seen.limit(tolerance), wanted, 0.0)
     resolution, room = hierarchy.resolution(known), most - int(known.sum())
     candidates: list[tuple[float, Rectangle, int]] = []
     for number in range(len(hierarchy.levels) - 1):
@@ -232,7 +239,7 @@ def _drawn(
     off = np.abs(loss - seen.surface.reshape(-1)[chosen])
     known.reshape(-1)[chosen] = True
     # What is not finite is off by more than anything.
-    if bool((~(off <= tolerance * seen.extent)).any()):
+    if bool((~(off <= seen.limit(tolerance))).any()):
         return _next(hierarchy, _seen(hierarchy, cells, known), known, tolerance, most)
     return new
 

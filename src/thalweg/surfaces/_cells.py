@@ -72,6 +72,11 @@ class Cells:
                 self._store.read(self.table)
 
     @property
+    def precision(self) -> float:
+        """The unit roundoff of the losses."""
+        return self._landscape.precision
+
+    @property
     def cost(self) -> Cost:
         """What has been spent here."""
         return Cost(losses=self.evaluated + self._extra, seconds=time.perf_counter() - self._started)
