@@ -1,19 +1,15 @@
 """``thalweg surface``: the loss on a plane, and the shape of its sub-level sets."""
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
 import typer
-from rich import box
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from thalweg.cli._pictures import Pictures, require_folder, write_pictures
+from thalweg.cli._table import print_rows
 from thalweg.cli._target import guarded, load_target
 from thalweg.cli._terminal import Device, Json, Seed, Target, checked_device, notes, say
 from thalweg.errors import ArgumentError, MissingExtraError
@@ -25,6 +21,7 @@ from thalweg.surfaces import (
     MergeTree,
     Persistence,
     Surface,
+    adaptive_scan,
     eigen_directions,
     merge_tree,
     persistence,
@@ -41,7 +38,7 @@ _PLANES: dict[str, Callable[[Landscape, torch.Generator], Directions]] = {
     "eigen": lambda landscape, source: eigen_directions(eigenpairs(hessian(landscape), 2, generator=source)),
     "ggn": lambda landscape, source: eigen_directions(eigenpairs(ggn(landscape), 2, generator=source)),
 }
-_KINDS = ("3d", "contour")
+_KINDS = ("3d", "contour", "heat")
 _LISTED = 8
 
 
@@ -53,10 +50,22 @@ def run_surface(
     ] = "random",
     points: Annotated[int, typer.Option(min=2, help="Points a side; odd numbers have the model in the middle.")] = 25,
     span: Annotated[float, typer.Option(help="Coefficients go from -SPAN to SPAN.")] = 1.0,
+    adaptive: Annotated[
+        bool, typer.Option("--adaptive", help="Measure more where the loss bends, and interpolate the rest.")
+    ] = False,
+    tolerance: Annotated[
+        float, typer.Option(help="With --adaptive: the error to aim at, in units of the range of the loss.")
+    ] = 0.01,
+    quadratic: Annotated[
+        bool, typer.Option("--quadratic", help="Draw the quadratic model's contours, too: a gradient, two products.")
+    ] = False,
     threshold: Annotated[
         float, typer.Option(min=0.0, help="Minima and loops over which the loss rises by no more are left out.")
     ] = 0.0,
     out: Annotated[Path, typer.Option(help="Folder of the figures and of results.json.")] = Path("thalweg-surface"),
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="File to keep points in: the same command goes on from there if it is cut off.")
+    ] = None,
     seed: Seed = 0,
     device: Device = None,
     as_json: Json = False,
@@ -68,19 +77,26 @@ def run_surface(
         raise ArgumentError(f"span: expected a positive finite number, got {span}.")
     if not threshold < float("inf"):
         raise ArgumentError(f"threshold: expected a finite number of at least 0, got {threshold}.")
+    if adaptive and quadratic:
+        raise ArgumentError(
+            "quadratic: expected no --adaptive with it, which measures and interpolates the loss alone."
+        )
+    if tolerance != 0.01 and not adaptive:
+        raise ArgumentError("tolerance: expected --adaptive with it; without, every point is measured.")
     with notes():
         landscape = load_target(target, place)
-        surface: Surface = guarded(
-            lambda: plane_scan(
-                landscape,
-                _PLANES[directions](landscape, torch.Generator().manual_seed(seed)),
-                points=points,
-                span=(-span, span),
-                progress=True,
-            ),
-            target,
-            "its surface",
-        )
+
+        def scanned() -> Surface:
+            plane = _PLANES[directions](landscape, torch.Generator().manual_seed(seed))
+            common: dict[str, Any] = {
+                "points": points, "span": (-span, span), "checkpoint": checkpoint, "progress": True
+            }  # fmt: skip
+            if adaptive:
+                source = torch.Generator().manual_seed(seed)
+                return adaptive_scan(landscape, plane, tolerance=tolerance, generator=source, **common)
+            return plane_scan(landscape, plane, quadratic=quadratic, **common)
+
+        surface: Surface = guarded(scanned, target, "its surface")
     if surface.nonfinite == surface.loss.numel():
         raise ArgumentError("span: expected a plane with at least one finite loss, got none; a smaller one may help.")
     tree, features = _shape(surface, threshold)
@@ -139,14 +155,3 @@ def _print(surface: Surface, tree: MergeTree, features: Persistence | None, name
         rows["sub-level sets"] = str(features)
     rows["cost"] = str(surface.cost)
     print_rows(rows, f"surface of {name}")
-
-
-def print_rows(rows: dict[str, str], title: str) -> None:
-    """Print a table of two columns."""
-    table = Table(box=box.SIMPLE_HEAD, title=escape(title), title_justify="left", show_header=False)
-    table.add_column("")
-    table.add_column("", justify="right")
-    for label, text in rows.items():
-        table.add_row(escape(label), escape(text))
-    # Where there is no terminal there is no width to keep to.
-    Console(highlight=False, width=None if sys.stdout.isatty() else 140).print(table)

@@ -7,7 +7,8 @@ from thalweg.figures import _paper, _screen
 from thalweg.figures._dispatch import draw, plot
 from thalweg.figures._numbers import number
 from thalweg.figures._palette import GREY, SERIES, faint
-from thalweg.figures._path_panels import PathCurve, PathPanel, path_panels
+from thalweg.figures._path_panels import PathPanel, Scale, path_panels
+from thalweg.figures._ticks import tick_text
 from thalweg.figures._types import Axes, PaperFigure, ScreenFigure
 from thalweg.paths._results import Barrier, PathScan
 from thalweg.study._results import Connection
@@ -19,6 +20,8 @@ def plot_path(
     *,
     beside: Sequence[PathScan] = (),
     barrier: Barrier | None = None,
+    names: Sequence[str] = (),
+    scale: Scale = "linear",
     title: str | None = None,
 ) -> ScreenFigure:
     """Draw the loss, and each metric beside it, against the position on the path.
@@ -31,15 +34,20 @@ def plot_path(
         result: The path.
         beside: Others in the same panels: a curve beside the line, or re-estimated statistics beside others.
         barrier: To be marked.
+        names: Of all paths in the legend; by default what they are.
+        scale: Of the loss: "linear", "log", or "auto" for the latter where peaks of several paths are far apart.
         title: Above the figure.
     """
-    panels = path_panels([result, *beside], barrier)
+    panels = path_panels([result, *beside], barrier, names, scale)
     figure = _screen.screen(len(panels), title=title)
     for index, panel in enumerate(panels, start=1):
         where = {"row": 1, "col": index}
+        if panel.ticks is not None:
+            figure.update_yaxes(type="log", tickvals=panel.ticks, ticktext=[tick_text(t) for t in panel.ticks], **where)
         if panel.chord is not None:
+            x, y = panel.chord_points()
             figure.add_scatter(
-                x=[0, 1], y=panel.chord, mode="lines", line={"color": GREY, "dash": "dash", "width": 1.4},
+                x=x, y=y, mode="lines", line={"color": GREY, "dash": "dash", "width": 1.4},
                 hoverinfo="skip", name="chord between the ends", showlegend=index == 1, legendgroup="chord", **where,
             )  # fmt: skip
         for curve in panel.curves:
@@ -109,6 +117,8 @@ def draw_path(
     *,
     beside: Sequence[PathScan] = (),
     barrier: Barrier | None = None,
+    names: Sequence[str] = (),
+    scale: Scale = "linear",
     title: str | None = None,
 ) -> PaperFigure:
     """Draw for paper what :func:`plot_path` draws for the screen; into given axes, the loss alone.
@@ -118,17 +128,21 @@ def draw_path(
         axes: Where to draw; a new figure by default.
         beside: Others in the same panels.
         barrier: To be marked.
+        names: Of all paths in the legend; by default what they are.
+        scale: Of the loss: "linear", "log", or "auto" for the latter where peaks of several paths are far apart.
         title: Above the figure.
     """
-    panels = path_panels([result, *beside], barrier)
+    panels = path_panels([result, *beside], barrier, names, scale)
     if axes is None:
         figure, places = _paper.paper(len(panels), title=title, width=4.2 * max(len(panels), 1), height=3.4)
     else:
         figure, axes = _paper.panel(axes, title)
         places = [axes]
     for index, (panel, place) in enumerate(zip(panels, places, strict=False)):
+        if panel.ticks is not None:
+            place.set_yscale("log")
         if panel.chord is not None:
-            place.plot([0, 1], panel.chord, "--", color=GREY, linewidth=1.1, label="chord between the ends")
+            place.plot(*panel.chord_points(), "--", color=GREY, linewidth=1.1, label="chord between the ends")
         for curve in panel.curves:
             label = _paper.text(curve.name) if beside else None
             place.plot(curve.x, curve.y, "o-", color=curve.colour, markersize=3.5, linewidth=1.5, label=label)

@@ -2,12 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from thalweg.errors import ArgumentError
+from thalweg.figures._dispatch import choice
 from thalweg.figures._palette import SERIES, series
+from thalweg.figures._ticks import decades
 from thalweg.paths._results import Barrier, PathScan
+
+Scale = Literal["auto", "linear", "log"]
+_WIDE = 10.0
+"""Peaks further apart than this do not fit on one linear axis."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,7 @@ class PathPanel:
         chord: Its values at the ends of the first path.
         rise: α, the chord's height there, and the curve's: the barrier.
         box: First and last α and lowest and highest value between which its top is.
+        ticks: Of a logarithmic axis; ``None`` for a linear one.
     """
 
     label: str
@@ -53,18 +61,38 @@ class PathPanel:
     chord: tuple[float, float] | None
     rise: tuple[float, float, float] | None
     box: tuple[float, float, float, float] | None
+    ticks: list[float] | None = None
+
+    def chord_points(self) -> tuple[Sequence[float], Sequence[float]]:
+        """Return where to draw the chord: a line that bends on a logarithmic axis."""
+        if self.chord is None:
+            return (), ()
+        x = np.linspace(0, 1, 2 if self.ticks is None else 65)
+        return tuple(x.tolist()), tuple(((1 - x) * self.chord[0] + x * self.chord[1]).tolist())
 
 
-def path_panels(scans: Sequence[PathScan], barrier: Barrier | None) -> list[PathPanel]:
+def path_panels(
+    scans: Sequence[PathScan], barrier: Barrier | None, names: Sequence[str] = (), scale: Scale = "linear"
+) -> list[PathPanel]:
     """Return the panels, the loss first.
 
+    Args:
+        scans: The paths.
+        barrier: Of the first.
+        names: Of the paths, for the legend; by default what they are.
+        scale: Of the loss; "auto" is logarithmic where the peaks of several paths are far apart.
+
     Raises:
-        ArgumentError: If what stands beside the first path is none.
+        ArgumentError: If what stands beside the first path is none, names are too few or too many, or there is no
+            logarithm.
     """
+    choice("scale", scale, ("auto", "linear", "log"))
+    if names and len(names) != len(scans):
+        raise ArgumentError(f"names: expected one for each of {len(scans)} paths, got {len(names)}.")
     for scan in scans:
         if not isinstance(scan, PathScan):
             raise ArgumentError(f"beside: expected paths, got {type(scan).__name__}.")
-    names = _names(scans)
+    names = list(names) or _names(scans)
     labels = list(dict.fromkeys(["loss", *(name for scan in scans for name in scan.metrics)]))
     panels: list[PathPanel] = []
     for index, label in enumerate(labels):
@@ -75,8 +103,22 @@ def path_panels(scans: Sequence[PathScan], barrier: Barrier | None) -> list[Path
         ]
         chord = _chord(curves[0])
         rise, box = _rise(label, chord, barrier)
-        panels.append(PathPanel(label, curves, chord, rise, box))
+        ticks = _log_ticks(curves, scale) if label == "loss" else None
+        panels.append(PathPanel(label, curves, chord, rise, box, ticks))
     return panels
+
+
+def _log_ticks(curves: Sequence[PathCurve], scale: Scale) -> list[float] | None:
+    """Ticks of a logarithmic axis, where there is to be one."""
+    known = [curve.y[np.isfinite(curve.y)] for curve in curves]
+    known = [values for values in known if values.size]
+    low, high = (min(float(v.min()) for v in known), max(float(v.max()) for v in known)) if known else (0.0, 0.0)
+    if scale == "log" and low <= 0:
+        raise ArgumentError(f"scale: 'log' needs positive losses, got {low:.4g} on a path; use 'linear'.")
+    peaks = [float(values.max()) for values in known]
+    if scale == "linear" or (scale == "auto" and not (low > 0 and max(peaks) > _WIDE * min(peaks))):
+        return None
+    return decades(low, high)
 
 
 def _curve(scan: PathScan, label: str, name: str, colour: str) -> PathCurve:
