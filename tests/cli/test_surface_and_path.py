@@ -5,6 +5,7 @@ import sys
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 import thalweg as tw
 from tests.cli.test_cli import call
@@ -49,6 +50,23 @@ second = tw.Landscape(torch.nn.Linear(3, 2), tw.objectives.mse(), noisy_data)
 other = tw.Landscape(torch.nn.Linear(3, 1), tw.objectives.mse(), [(torch.ones(8, 3), torch.ones(8, 1))])
 
 
+# The same function twice, its hidden units in another order.
+net = tw.models.mlp((3, 6, 2), generator=torch.Generator().manual_seed(0))
+plain = tw.Landscape(net, tw.objectives.mse(), noisy_data)
+order = {"1.0.weight": torch.tensor([3, 0, 4, 1, 2, 5])}
+shuffled = tw.paths.permuted(plain, tw.permutations(plain), order)
+on_ones = plain.on([(torch.ones(4, 3), torch.ones(4, 2))])
+
+
+def normalised(seed):
+    torch.manual_seed(seed)
+    model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4), torch.nn.Linear(4, 2))
+    return tw.Landscape(model, tw.objectives.mse(), noisy_data)
+
+
+batch_normed, other_normed = normalised(1), normalised(2)
+
+
 class Breaks(torch.nn.Linear):
     calls = 0
 
@@ -74,16 +92,16 @@ def target(tmp_path):
 
 def test_a_surface_is_scanned_and_drawn(monkeypatch, capsys, target, tmp_path):
     pytest.importorskip("gudhi")
+    monkeypatch.setattr("thalweg.cli._surface._KINDS", ("heat",))
     out = tmp_path / "pictures"
     asked = ("--directions", "plain", "--points", "9", "--span", "1.5", "--seed", "3", "--out", str(out))
     asked += ("--threshold", "0.25")
     code, shown, said = call(monkeypatch, capsys, "surface", f"{target}:saddle", *asked)
     assert code == 0, said
-    names = {"surface-3d", "surface-contour", "merge-tree", "persistence", "barcode"}
-    expected = {f"{name}.{kind}" for name in names for kind in ("html", "png", "pdf")} | {"results.json"}
-    assert {path.name for path in out.iterdir()} >= expected
+    names = {"surface-heat", "merge-tree", "persistence", "barcode"}
+    expected = {f"{name}.{kind}" for name in names for kind in ("html", "png", "pdf")}
+    assert {path.name for path in out.iterdir()} == expected | {"results.json", "plotly.min.js"}
     assert all(path.stat().st_size > 1_000 for path in out.iterdir())
-    assert "plotly.min.js" in {path.name for path in out.iterdir()}
     assert f"figures written to {out}" in said
     assert "surface of saddle" in shown
     assert "reaches no deeper one" in shown
@@ -98,6 +116,63 @@ def test_a_surface_is_scanned_and_drawn(monkeypatch, capsys, target, tmp_path):
     assert tree.count() == tw.Persistence.from_dict(stored["persistence"]).count(0)
     assert tree.threshold == 0.25
     assert "minima deeper than 0.25" in shown
+
+
+@pytest.mark.slow
+def test_every_view_of_a_surface_is_written(monkeypatch, capsys, target, tmp_path):
+    out = tmp_path / "pictures"
+    asked = ("--directions", "plain", "--points", "9", "--quadratic", "--out", str(out))
+    code, _, said = call(monkeypatch, capsys, "surface", f"{target}:saddle", *asked)
+    assert code == 0, said
+    expected = {f"surface-{view}.{kind}" for view in ("3d", "contour", "heat") for kind in ("html", "png", "pdf")}
+    assert {path.name for path in out.iterdir()} >= expected
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Pictures that a command would write, by name."""
+    asked = {}
+    for module in ("_surface", "_path"):
+        monkeypatch.setattr(
+            f"thalweg.cli.{module}.write_pictures", lambda out, pictures, _: asked.update(pictures) or out.mkdir()
+        )
+    return asked
+
+
+def test_an_adaptive_surface_says_what_it_measured(monkeypatch, capsys, target, tmp_path, undrawn):
+    asked = ("--directions", "plain", "--points", "17", "--adaptive", "--tolerance", "0.2", "--seed", "1")
+    asked += ("--out", str(tmp_path / "p"))
+    code, shown, said = call(monkeypatch, capsys, "surface", f"{target}:saddle", *asked)
+    assert code == 0, said
+    landscape = load_target(f"{target}:saddle")
+    plane = tw.random_directions(landscape, normalization=None, generator=torch.Generator().manual_seed(1))
+    source = torch.Generator().manual_seed(1)
+    expected = tw.adaptive_scan(landscape, plane, points=17, tolerance=0.2, generator=source)
+    found = undrawn["surface-heat"][0]
+    assert torch.equal(found.loss, expected.loss)
+    assert found.share < 1
+    assert f"{found.share:.0%} of it measured, the rest within {found.largest_error:.1%}" in " ".join(shown.split())
+
+
+@pytest.mark.parametrize("adaptive", [(), ("--adaptive",)])
+def test_a_surface_goes_on_from_its_checkpoint(monkeypatch, capsys, target, tmp_path, undrawn, adaptive):
+    found = []
+    for run in ("first", "second"):
+        asked = ("--points", "5", "--checkpoint", str(tmp_path / "kept"), "--out", str(tmp_path / run), *adaptive)
+        code, _, said = call(monkeypatch, capsys, "surface", f"{target}:plain", *asked)
+        assert code == 0, said
+        found.append(undrawn["surface-heat"][0])
+    assert torch.equal(found[0].loss, found[1].loss)
+    assert found[1].cost.losses < found[0].cost.losses
+
+
+def test_a_surface_with_its_quadratic_model(monkeypatch, capsys, target, tmp_path, undrawn):
+    """The mean squared error of a linear model is its quadratic model."""
+    asked = ("--points", "3", "--quadratic", "--out", str(tmp_path / "p"))
+    code, _, said = call(monkeypatch, capsys, "surface", f"{target}:first", *asked)
+    assert code == 0, said
+    found = undrawn["surface-contour"][0]
+    torch.testing.assert_close(found.quadratic, found.loss, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -135,6 +210,12 @@ def test_without_the_extra_there_is_the_tree_and_a_note(monkeypatch, capsys, tar
     assert not (out / "persistence.png").exists()
 
 
+def row(shown, label):
+    """Return the cells of the first row of a table that begins with some words."""
+    line = next(line for line in shown.splitlines() if line.strip().startswith(label))
+    return line.strip().removeprefix(label).split()
+
+
 def test_a_path_has_its_barrier_by_all_references(monkeypatch, capsys, target, tmp_path):
     """O44: the straight line between the wells rises by 6."""
     out = tmp_path / "way"
@@ -142,14 +223,18 @@ def test_a_path_has_its_barrier_by_all_references(monkeypatch, capsys, target, t
     code, shown, said = call(monkeypatch, capsys, "path", *ends, "--points", "11", "--out", str(out))
     assert code == 0, said
     assert "path from left to right" in shown
-    for label, value in (
-        ("barrier above the chord", "6 at α = 0.5"),
-        ("above the higher end", "6"),
-        ("above the mean of the ends", "6"),
-        ("above the lower end", "6"),
-        ("largest loss on the way", "6 at α = 0.5"),
+    for label in (
+        "largest loss on the way",
+        "barrier above the chord",
+        "above the higher end",
+        "above the mean of the ends",
+        "above the lower end",
     ):
-        assert next(line for line in shown.splitlines() if label in line).strip().endswith(value)
+        lowest, *_, highest = row(shown, label)
+        assert lowest == "6"
+        assert 6 <= float(highest) < 6.12
+    assert row(shown, "at α") == ["0.5"]
+    assert row(shown, "points")[1:] == ["refined"]
     assert {path.name for path in out.iterdir()} == {
         "path.html",
         "path.png",
@@ -158,7 +243,62 @@ def test_a_path_has_its_barrier_by_all_references(monkeypatch, capsys, target, t
         "results.json",
     }
     stored = json.loads((out / "results.json").read_text())
-    assert tw.Barrier.from_dict(stored["barrier"]).linear == pytest.approx(6)
+    found = tw.Barrier.from_dict(stored["barrier"])
+    assert found.linear == pytest.approx(6)
+    assert found.interval[1] - found.interval[0] <= 0.01 * 6
+    assert len(tw.PathScan.from_dict(stored["path"]).loss) > 11
+
+
+def test_a_curve_finds_the_valley_that_the_line_does_not(monkeypatch, capsys, target, tmp_path, undrawn):
+    """The Bezier curve with its bend at (0, 2) is the valley y = 1 − x², whose barrier of 1 no path can undercut."""
+    ends = (f"{target}:left", f"{target}:right")
+    asked = ("--curve", "bezier", "--steps", "150", "--lr", "0.02", "--points", "9", "--out", str(tmp_path / "p"))
+    code, shown, said = call(monkeypatch, capsys, "path", *ends, *asked)
+    assert code == 0, said
+    line, curve = undrawn["path"][0], undrawn["path"][1]["beside"][0]
+    assert undrawn["path"][1]["names"] == ["line", "bezier"]
+    assert (line.kind, curve.kind) == ("linear", "bezier")
+    lowest, _, highest = row(shown, "barrier above the chord")[-3:]
+    assert float(highest) >= 1
+    assert float(lowest) < 1.1
+    assert "in 150 steps" in shown
+    assert undrawn["training"][0].curve.bends == 1
+    nodes = load_file(tmp_path / "p" / "curve.safetensors")["nodes"]
+    assert torch.equal(nodes, undrawn["training"][0].curve.nodes)
+
+
+def test_aligned_networks_have_no_barrier(monkeypatch, capsys, target, tmp_path, undrawn):
+    ends = (f"{target}:plain", f"{target}:shuffled")
+    asked = ("--align", "weights", "--repair", "--points", "3", "--out", str(tmp_path / "p"))
+    code, shown, said = call(monkeypatch, capsys, "path", *ends, *asked)
+    assert code == 0, said
+    assert undrawn["path"][1]["names"] == ["line", "aligned line", "aligned, repaired"]
+    raw, aligned, repaired = undrawn["path"][0], *undrawn["path"][1]["beside"]
+    assert raw.distance[-1] > 0.1
+    assert float(aligned.distance[-1]) == 0
+    assert repaired.statistics == "repaired"
+    assert "83 % of 1 groups' units moved" in " ".join(shown.split())
+
+
+def test_statistics_of_batch_norm_are_compared(monkeypatch, capsys, target, tmp_path, undrawn):
+    ends = (f"{target}:batch_normed", f"{target}:other_normed")
+    asked = ("--statistics", "both", "--points", "3", "--out", str(tmp_path / "p"))
+    assert call(monkeypatch, capsys, "path", *ends, *asked)[0] == 0
+    first, second = undrawn["path"][0], undrawn["path"][1]["beside"][0]
+    assert (first.statistics, second.statistics) == ("interpolated", "re-estimated")
+    assert not torch.equal(first.loss[:1], second.loss[:1])
+    asked = ("--curve", "chain", "--steps", "1", "--points", "3", "--out", str(tmp_path / "q"))
+    code, _, said = call(monkeypatch, capsys, "path", *ends, *asked)
+    assert code == 0
+    assert "note: a curve leaves the line that interpolated statistics of batch norm belong to" in said
+
+
+def test_a_path_on_other_data(monkeypatch, capsys, target, tmp_path, undrawn):
+    ends = (f"{target}:plain", f"{target}:shuffled")
+    asked = ("--test", f"{target}:on_ones", "--points", "3", "--out", str(tmp_path / "p"))
+    assert call(monkeypatch, capsys, "path", *ends, *asked)[0] == 0
+    expected = load_target(f"{target}:on_ones").loss()
+    assert undrawn["path"][0].loss[[0, -1]].tolist() == pytest.approx([expected, expected], rel=1e-5)
 
 
 def test_a_path_as_json(monkeypatch, capsys, target, tmp_path):
@@ -198,6 +338,13 @@ def test_ends_from_one_file_share_its_data(monkeypatch, capsys, target, tmp_path
             ("surface", "{}:saddle", "--directions", "plain", "--points", "2", "--span", "1e200"),
             "span: expected a plane with at least one finite loss, got none",
         ),
+        (("surface", "{}:first", "--adaptive", "--quadratic"), "quadratic: expected no --adaptive with it"),
+        (("surface", "{}:first", "--tolerance", "0.1"), "tolerance: expected --adaptive with it"),
+        (("surface", "{}:first", "--adaptive", "--points", "3"), "points: expected"),
+        (("path", "{}:first", "{}:second", "--bends", "2"), "curve: expected bezier or chain with --bends"),
+        (("path", "{}:first", "{}:second", "--steps", "2"), "curve: expected bezier or chain with --steps"),
+        (("path", "{}:first", "{}:second", "--repair", "--test", "{}:first"), "repair: expected none with --test"),
+        (("path", "{}:first", "{}:second", "--tolerance", "0"), "tolerance: expected a positive finite number, got 0"),
         (("path", "{}:first"), "Missing argument 'TARGET_B'"),
         (("path", "{}:first", "{}:other"), "end: expected the parameters of start, got others at bias"),
         (("path", "{}:first", "{}:left", "--points", "2"), "Invalid value for '--points'"),

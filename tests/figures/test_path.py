@@ -54,6 +54,37 @@ def test_a_path_without_a_rise_has_no_bar(four):
     assert not any(name and name.startswith("barrier") for name in names)
 
 
+def test_paths_have_the_names_given():
+    figure = plot(scan(1.0, 4.0, 2.0), beside=[scan(1.0, 3.0, 2.0)], names=["raw", "<b>aligned"])
+    assert [trace.name for trace in figure.data if trace.showlegend][1:] == ["raw", "&lt;b&gt;aligned"]
+    with pytest.raises(ArgumentError, match="names: expected one for each of 2 paths, got 1"):
+        draw(scan(1.0, 4.0, 2.0), beside=[scan(1.0, 3.0, 2.0)], names=["raw"])
+
+
+def test_losses_far_apart_are_told_on_a_logarithmic_axis():
+    """The chord is a line of the loss, and so bends there."""
+    low, high = scan(0.01, 0.02, 0.03), scan(0.01, 1.0, 0.03)
+    figure = plot(high, beside=[low], scale="auto")
+    assert figure.layout.yaxis.type == "log"
+    chord = figure.data[0]
+    assert chord.y == pytest.approx(np.linspace(0.01, 0.03, len(chord.x)))
+    assert len(chord.x) > 2
+    assert draw(high, beside=[low], scale="auto").axes[0].get_yscale() == "log"
+    for scale, beside in (("linear", [low]), ("auto", []), ("auto", [high])):
+        assert plot(high, beside=beside, scale=scale).layout.yaxis.type is None
+        assert draw(high, beside=beside, scale=scale).axes[0].get_yscale() == "linear"
+    with pytest.raises(ArgumentError, match="scale: 'log' needs positive losses, got -1 on a path"):
+        plot(scan(-1.0, 4.0, 2.0), scale="log")
+    assert plot(scan(-1.0, 4.0, 2.0), beside=[low], scale="auto").layout.yaxis.type is None
+
+
+def test_where_colours_begin_again_lines_are_dotted():
+    lines = [trace for trace in plot(scan(1.0, 4.0, 2.0), beside=[scan(1.0, 3.0, 2.0)] * 5).data if trace.showlegend]
+    looks = [(trace.line.color, trace.line.dash) for trace in lines[1:]]
+    assert len(set(looks)) == 6
+    assert "#de6a26" not in {colour for colour, _ in looks}
+
+
 def test_paths_beside_each_other_share_panels_and_have_names():
     line = scan(1.0, 4.0, 2.0, accuracy=[0.9, 0.2, 0.8])
     repaired = replace(scan(1.0, 3.0, 2.0, accuracy=[0.9, 0.4, 0.8]), statistics="re-estimated")

@@ -61,6 +61,24 @@ def test_a_range_through_zero_is_not():
     np.testing.assert_allclose(plot(surface(loss)).data[0].z, loss)
 
 
+def test_a_surface_measured_in_part_says_so():
+    x = torch.linspace(-1, 1, 3, dtype=torch.float64)
+    measured, error = torch.eye(3, dtype=torch.bool), torch.full((3, 3), 0.1, dtype=torch.float64)
+    loss = torch.arange(9, dtype=torch.float64).view(3, 3)
+    surface = Surface(x, x, loss, measured=measured, error=error)
+    said = "33% measured, the rest within 1.2% of the range by estimate"
+    assert said in plot(surface).layout.xaxis.title.text
+    assert said in draw(surface, kind="heat").axes[0].get_xlabel()
+
+
+def test_contours_of_negative_logarithms_are_solid():
+    """Dashes are the quadratic model's."""
+    x = torch.linspace(-1, 1, 9, dtype=torch.float64)
+    figure = draw(Surface(x, x, 1e-4 * torch.exp(5 * (x[:, None] ** 2 + x**2))))
+    styles = {style[1] for lines in figure.axes[0].collections for style in lines.get_linestyles()}
+    assert styles == {None}
+
+
 def test_surfaces_beside_each_other_share_their_colours():
     small, large = surface(), surface(surface().loss * 5)
     first, second = (plot(a, beside=[b]).data[0] for a, b in ((small, large), (large, small)))

@@ -18,12 +18,14 @@ from thalweg.errors import ArgumentError
 from thalweg.landscape import Landscape
 from thalweg.landscape._reestimated import has_statistics
 from thalweg.paths import Curve, NetworkAlignment, TrainedCurve, align, train_curve
+from thalweg.paths._alike import require_alike, require_arrival
 from thalweg.paths._along import Statistics
 
 Shape = Literal["bezier", "chain"]
 Matching = Literal["weights", "activations"]
 Treatment = Literal["interpolated", "re-estimated", "both"]
 
+_STEPS = 1000
 _TARGET = "FILE.py:NAME, where NAME is a Landscape or a function that returns one."
 
 
@@ -45,7 +47,7 @@ def run_path(
     ] = False,
     curve: Annotated[Shape | None, typer.Option(help="Train a bent path, too: bezier, or chain of segments.")] = None,
     bends: Annotated[int, typer.Option(min=1, help="Points that the curve is bent by.")] = 1,
-    steps: Annotated[int, typer.Option(min=1, help="Of the curve's training.")] = 1000,
+    steps: Annotated[int, typer.Option(min=1, help="Of the curve's training.")] = _STEPS,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Items a step of it; by default all.")] = None,
     lr: Annotated[float | None, typer.Option(help="Its learning rate.  [default: 0.03]")] = None,
     statistics: Annotated[
@@ -68,7 +70,12 @@ def run_path(
     if not 0 < tolerance < float("inf"):
         raise ArgumentError(f"tolerance: expected a positive finite number, got {tolerance}.")
     if curve is None:
-        for name, asked in {"--bends": bends != 1, "--batch-size": batch_size, "--lr": lr}.items():
+        for name, asked in {
+            "--bends": bends != 1,
+            "--steps": steps != _STEPS,
+            "--batch-size": batch_size,
+            "--lr": lr,
+        }.items():
             if asked:
                 raise ArgumentError(f"curve: expected bezier or chain with {name}, which belongs to its training.")
     if repair and test is not None:
@@ -85,7 +92,11 @@ def run_path(
             )
         measured = _measured(first, others, points, tolerance)
 
+        # Ends that do not fit together are told before anything is trained.
+        require_alike(first, last)
+
         def walked() -> tuple[list[Route], NetworkAlignment | None, TrainedCurve | None]:
+            require_arrival(first.at(last.theta, buffers=last.buffers).loss(), last)
             routes = [measured.line(_named("line", how, treatments), first, last, labels, how) for how in treatments]
             found, there, names = None, last, labels
             if align_by is not None:

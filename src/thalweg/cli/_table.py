@@ -29,4 +29,5 @@ def print_columns(rows: Sequence[tuple[str, Sequence[str]]], title: str, heads: 
     for label, texts in rows:
         table.add_row(escape(label), *map(escape, texts))
     # Where there is no terminal there is no width to keep to.
-    Console(highlight=False, width=None if sys.stdout.isatty() else 140).print(table)
+    wide = max(140, 40 + 26 * len(rows[0][1]))
+    Console(highlight=False, width=None if sys.stdout.isatty() else wide).print(table)

@@ -7,7 +7,7 @@ from thalweg.figures import _paper, _screen
 from thalweg.figures._dispatch import draw, plot
 from thalweg.figures._numbers import number
 from thalweg.figures._palette import GREY, SERIES, faint
-from thalweg.figures._path_panels import PathPanel, Scale, path_panels
+from thalweg.figures._path_panels import PathCurve, PathPanel, Scale, path_panels
 from thalweg.figures._ticks import tick_text
 from thalweg.figures._types import Axes, PaperFigure, ScreenFigure
 from thalweg.paths._results import Barrier, PathScan
@@ -52,7 +52,8 @@ def plot_path(
             )  # fmt: skip
         for curve in panel.curves:
             figure.add_scatter(
-                x=curve.x, y=curve.y, mode="lines+markers", line={"color": curve.colour, "width": 2}, marker_size=6,
+                x=curve.x, y=curve.y, mode="lines+markers", marker_size=6,
+                line={"color": curve.colour, "width": 2, "dash": curve.dash},
                 name=_screen.text(curve.name), legendgroup=curve.name, showlegend=bool(beside) and index == 1,
                 customdata=[number(float(v), 4) for v in curve.y],
                 hovertemplate="α = %{x:.3g}<br>%{customdata}<extra></extra>", **where,
@@ -141,11 +142,13 @@ def draw_path(
     for index, (panel, place) in enumerate(zip(panels, places, strict=False)):
         if panel.ticks is not None:
             place.set_yscale("log")
+            place.set_yticks(panel.ticks, [tick_text(t) for t in panel.ticks])
         if panel.chord is not None:
             place.plot(*panel.chord_points(), "--", color=GREY, linewidth=1.1, label="chord between the ends")
         for curve in panel.curves:
             label = _paper.text(curve.name) if beside else None
-            place.plot(curve.x, curve.y, "o-", color=curve.colour, markersize=3.5, linewidth=1.5, label=label)
+            style = "o-" if curve.dash == "solid" else "o:"
+            place.plot(curve.x, curve.y, style, color=curve.colour, markersize=3.5, linewidth=1.5, label=label)
             if curve.holed:
                 place.plot(
                     curve.gaps, [curve.floor] * curve.gaps.size, "x", color=curve.colour, markersize=5,

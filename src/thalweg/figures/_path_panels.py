@@ -8,13 +8,14 @@ import numpy as np
 
 from thalweg.errors import ArgumentError
 from thalweg.figures._dispatch import choice
-from thalweg.figures._palette import SERIES, series
+from thalweg.figures._palette import SERIES
 from thalweg.figures._ticks import decades
 from thalweg.paths._results import Barrier, PathScan
 
 Scale = Literal["auto", "linear", "log"]
 _WIDE = 10.0
 """Peaks further apart than this do not fit on one linear axis."""
+_COLOURS = (SERIES[0], *SERIES[2:])
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class PathCurve:
         colour: Of the line.
         gaps: Positions without a value.
         floor: Where to mark those.
+        dash: "solid", or "dot" where the colours have begun again.
     """
 
     name: str
@@ -36,6 +38,7 @@ class PathCurve:
     colour: str
     gaps: np.ndarray
     floor: float
+    dash: Literal["solid", "dot"] = "solid"
 
     @property
     def holed(self) -> bool:
@@ -97,7 +100,7 @@ def path_panels(
     panels: list[PathPanel] = []
     for index, label in enumerate(labels):
         curves = [
-            _curve(scan, label, name, _colour(index) if len(scans) == 1 else _colour(order))
+            _curve(scan, label, name, index if len(scans) == 1 else order)
             for order, (scan, name) in enumerate(zip(scans, names, strict=True))
             if label == "loss" or label in scan.metrics
         ]
@@ -121,12 +124,15 @@ def _log_ticks(curves: Sequence[PathCurve], scale: Scale) -> list[float] | None:
     return decades(low, high)
 
 
-def _curve(scan: PathScan, label: str, name: str, colour: str) -> PathCurve:
+def _curve(scan: PathScan, label: str, name: str, order: int) -> PathCurve:
     x = scan.position.double().cpu().numpy()
     y = (scan.loss if label == "loss" else scan.metrics[label]).double().cpu().numpy().copy()
     y[~np.isfinite(y)] = np.nan
     finite = y[np.isfinite(y)]
-    return PathCurve(name, x, y, colour, x[np.isnan(y)], float(finite.min()) if finite.size else 0.0)
+    floor = float(finite.min()) if finite.size else 0.0
+    # The second series colour is the barrier's.
+    colour, again = _COLOURS[order % len(_COLOURS)], order >= len(_COLOURS)
+    return PathCurve(name, x, y, colour, x[np.isnan(y)], floor, "dot" if again else "solid")
 
 
 def _chord(curve: PathCurve) -> tuple[float, float] | None:
@@ -162,8 +168,3 @@ def _names(scans: Sequence[PathScan]) -> list[str]:
         name if named.count(name) == 1 else f"{name} ({named[:order].count(name) + 1})"
         for order, name in enumerate(named)
     ]
-
-
-def _colour(index: int) -> str:
-    # The second series colour is the barrier's.
-    return SERIES[0] if index == 0 else series(index + 1)

@@ -63,7 +63,7 @@ def plot_surface(
     }  # fmt: skip
     first, second = (_screen.text(label) for label in (result.labels if kind == "3d" else grid.axes))
     model = None if result.quadratic is None or kind == "3d" else result.quadratic.double().cpu().numpy()
-    notes = _notes(marks, model is not None)
+    notes = _notes(result, marks, model is not None)
     if kind == "3d":
         _add_relief(figure, grid, shared, (first, second))
         if marks is not None:
@@ -117,7 +117,7 @@ def draw_surface(
     # In perspective there is room for the directions alone.
     first, second = (_paper.text(label) for label in (result.labels if kind == "3d" else grid.axes))
     model = None if result.quadratic is None or kind == "3d" else result.quadratic.double().cpu().numpy()
-    notes = _notes(marks, model is not None)
+    notes = _notes(result, marks, model is not None)
     if kind == "3d":
         _raise_relief(axes, grid, colours, (first, second))
         if marks is not None:
@@ -148,8 +148,11 @@ def _add_bar(figure: PaperFigure, axes: Axes, grid: Grid, filled: Any) -> None:
     bar.ax.set_title(grid.label, fontsize=9.5, color=INK["light"], loc="left" if len(grid.label) < 6 else "right")
 
 
-def _notes(marks: Path | None, model: bool) -> list[str]:
+def _notes(result: Surface, marks: Path | None, model: bool) -> list[str]:
+    off = result.largest_error
+    partly = [] if off is None else [f"{result.share:.0%} measured, the rest within {off:.1%} of the range by estimate"]
     return [
+        *partly,
         *(["dashed: the quadratic model, every third level"] if model else []),
         *(() if marks is None else marks.notes),
     ]
@@ -167,7 +170,10 @@ def _fill(axes: Any, grid: Grid, colours: Any, kind: Kind) -> Any:
         )
     levels = _levels(grid)
     filled = axes.contourf(grid.x, grid.y, grid.height, levels=levels, cmap=colours, extend="both")
-    axes.contour(grid.x, grid.y, grid.height, levels=levels[::2], colors="white", linewidths=0.4, alpha=0.5)
+    # Solid below zero too: logarithms are often negative, and dashes are the quadratic model's.
+    axes.contour(
+        grid.x, grid.y, grid.height, levels=levels[::2], colors="white", linewidths=0.4, alpha=0.5, linestyles="solid"
+    )
     return filled
 
 
