@@ -277,7 +277,7 @@ def test_aligned_networks_have_no_barrier(monkeypatch, capsys, target, tmp_path,
     assert raw.distance[-1] > 0.1
     assert float(aligned.distance[-1]) == 0
     assert repaired.statistics == "repaired"
-    assert "83 % of 1 groups' units moved" in " ".join(shown.split())
+    assert "83 % of 6 hidden units moved" in " ".join(shown.split())
 
 
 def test_statistics_of_batch_norm_are_compared(monkeypatch, capsys, target, tmp_path, undrawn):

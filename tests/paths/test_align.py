@@ -199,6 +199,14 @@ def test_wrong_arguments(name, value):
         align(perceptron(1), perceptron(2), **{name: value})
 
 
+def test_what_is_no_network_is_named():
+    network = perceptron(1)
+    with unchecked(), pytest.raises(ArgumentError, match="other: expected a Landscape, got Tensor"):
+        align(network, network.theta)
+    with unchecked(), pytest.raises(ArgumentError, match="reference: expected a Landscape, got Tensor"):
+        align(network.theta, network)
+
+
 def test_many_permuted_copies_become_one():
     there = NETWORKS["convolutions with batch norm"]()
     symmetry = permutations(there)

@@ -16,7 +16,7 @@ from tests.landscape.snapshot import unchanged
 from tests.reporter import Reporter
 from tests.unchecked import unchecked
 from thalweg.errors import ArgumentError
-from thalweg.paths import Curve, barrier, curve_length, curve_scan, linear_path, straight
+from thalweg.paths import Curve, TrainedCurve, barrier, curve_length, curve_scan, linear_path, straight
 
 CROSS = tw.objectives.cross_entropy()
 IMAGES, CLASSES = randn(8, 1, 6, 6), classes(8)
@@ -134,6 +134,8 @@ def test_bad_input_is_named():
         curve_scan(curve, end, start)
     with pytest.raises(ArgumentError, match="end: expected the parameters of start"):
         curve_scan(curve, start, g1())
+    with unchecked(), pytest.raises(ArgumentError, match="curve: expected a Curve, got Tensor; linear_path measures"):
+        curve_scan(curve.nodes, start)
     with unchecked(), pytest.raises(ArgumentError, match="statistics: expected 'interpolated' or 're-estimated'"):
         curve_scan(curve, start, end, statistics="stale")
     with unchecked(), pytest.raises(ArgumentError, match="statistics: expected 'interpolated' or 're-estimated'"):
@@ -141,6 +143,14 @@ def test_bad_input_is_named():
     train = tw.Landscape(cnn(), CROSS, [(IMAGES, CLASSES)], mode="train")
     with pytest.raises(ArgumentError, match="expected one in eval mode, got train mode"):
         curve_scan(straight(train.theta, -train.theta), train, statistics="re-estimated")
+
+
+def test_a_trained_curve_is_measured_as_its_curve():
+    start, end = image_landscape(0), image_landscape(1)
+    trained = TrainedCurve(bent(start, end), "mean", torch.zeros(1), torch.zeros(1))
+    assert torch.equal(curve_scan(trained, start, end).loss, curve_scan(trained.curve, start, end).loss)
+    of_training, of_curve = (barrier(each, start, end, budget=9) for each in (trained, trained.curve))
+    assert of_training.interval == of_curve.interval
 
 
 def test_barriers_of_curves_and_their_data():

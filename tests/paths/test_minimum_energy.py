@@ -326,6 +326,10 @@ VALLEY, END = in_the_valley()
             ),
             r"path: expected images of 1 parameters, as the landscape has, got \(3, 2\)",
         ),
+        (
+            lambda: tw.path_saddle(VALLEY, Curve(torch.zeros(2, 2).double())),
+            r"path: expected a MinimumEnergyPath, got Curve\. Give a curve to string_method",
+        ),
     ],
 )
 def test_bad_input_is_refused(call, message):

@@ -146,7 +146,7 @@ def test_what_is_not_understood_is_frozen_and_listed():
     assert [group.name for group in symmetry.groups] == ["first.weight"]
     (frozen,) = symmetry.frozen
     assert (frozen.operation, frozen.units) == ("aten.sort.default", 6)
-    assert str(symmetry) == "5 interchangeable units in 1 groups; 6 more not understood"
+    assert str(symmetry) == "5 interchangeable units in 1 group; 6 more not understood"
 
 
 def test_a_wrong_rule_is_caught_by_the_check(monkeypatch):

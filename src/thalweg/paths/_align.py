@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -139,12 +139,16 @@ def shared_symmetry(landscapes: Sequence[Landscape], symmetry: PermutationSymmet
     return found
 
 
-def require_one_architecture(landscapes: Sequence[Landscape]) -> None:
+def require_one_architecture(landscapes: Sequence[Any]) -> None:
     """Refuse networks whose parameters or buffers do not have the same names, shapes, type and device.
 
     Raises:
-        ArgumentError: If they differ; the message lists the layers that do.
+        ArgumentError: If one is no landscape, or they differ; the message lists the layers that do.
     """
+    for order, landscape in enumerate(landscapes):
+        if not isinstance(landscape, Landscape):
+            name = "other" if order else "reference"
+            raise ArgumentError(f"{name}: expected a Landscape, got {type(landscape).__name__}.")
     first = landscapes[0]
     shapes = _shapes(first)
     for other in landscapes[1:]:

@@ -47,9 +47,10 @@ class NetworkAlignment(Record):
         return permuted(other, self.symmetry, self.permutations)
 
     def __str__(self) -> str:
+        count = sum(group.size * group.copies for group in self.symmetry.groups)
         return (
             f"aligned by {self.method}: distance {self.before:.4g} → {self.after:.4g}, "
-            f"{100 * self.moved:.0f} % of {len(self.symmetry.groups)} groups' units moved"
+            f"{100 * self.moved:.0f} % of {count} hidden units moved"
         )
 
 

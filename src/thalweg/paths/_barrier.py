@@ -19,12 +19,13 @@ from thalweg.paths._along import Statistics, passes, require_curve, walk
 from thalweg.paths._arc import distances
 from thalweg.paths._bracket import bracket, refine
 from thalweg.paths._curve import Curve
+from thalweg.paths._curve_results import TrainedCurve
 from thalweg.paths._results import Barrier, PathScan
 from thalweg.progress import Progress, track
 
 
 def barrier(
-    path: PathScan | Curve,
+    path: PathScan | Curve | TrainedCurve,
     start: Landscape | None = None,
     end: Landscape | None = None,
     *,
@@ -60,7 +61,8 @@ def barrier(
     do not count. Where a loss is not finite there is no upper end, and ``converged`` is false.
 
     Args:
-        path: From :func:`linear_path`, :func:`curve_scan` or :func:`train_curve`; :func:`straight` makes a line.
+        path: From :func:`linear_path`, :func:`curve_scan` or :func:`train_curve`; :func:`thalweg.paths.straight` makes
+            a line.
         start: With a curve: whose model, data and objective are used all along. For test data, ``start.on(test)``.
         end: With a curve: the landscape of the last node, with whose buffers those of ``start`` are interpolated.
         metric: "loss", a metric of the objective, or "error" for 1 − accuracy. For "accuracy" the path is
@@ -93,6 +95,8 @@ def barrier(
         if start is not None or end is not None:
             raise ArgumentError("start: expected none with a scan, which is measured already; give a Curve to refine.")
         return _of(path, metric, "scan")
+    if isinstance(path, TrainedCurve):
+        path = path.curve
     if not isinstance(path, Curve):
         raise ArgumentError(f"path: expected a PathScan or a Curve, got {type(path).__name__}.")
     if not isinstance(start, Landscape):

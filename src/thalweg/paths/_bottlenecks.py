@@ -68,6 +68,8 @@ def path_maxima(
         >>> path_maxima(ends).maxima.tolist()
         [[0.0, 1.0], [1.0, 0.0]]
     """
+    if not callable(path):
+        raise ArgumentError(f"path: expected a function such as linear_path, got {type(path).__name__}.")
     points = list(minima)
     for landscape in points:
         require_landscape(landscape)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import torch
 
+from thalweg.errors import ArgumentError
 from thalweg.estimate import Cost
 from thalweg.landscape import Landscape
 from thalweg.landscape._batches import Batch
@@ -12,12 +13,13 @@ from thalweg.paths._alike import require_alike
 from thalweg.paths._along import Statistics, passes, require_curve, walk
 from thalweg.paths._arc import distances
 from thalweg.paths._curve import Curve
+from thalweg.paths._curve_results import TrainedCurve
 from thalweg.paths._results import PathScan
 from thalweg.progress import Progress
 
 
 def curve_scan(
-    curve: Curve,
+    curve: Curve | TrainedCurve,
     start: Landscape,
     end: Landscape | None = None,
     *,
@@ -64,6 +66,10 @@ def curve_scan(
         >>> curve_scan(curve, landscape, points=3).loss
         tensor([0.5000, 0.0000, 0.5000], dtype=torch.float64)
     """
+    if isinstance(curve, TrainedCurve):
+        curve = curve.curve
+    if not isinstance(curve, Curve):
+        raise ArgumentError(f"curve: expected a Curve, got {type(curve).__name__}; linear_path measures the line.")
     if end is not None:
         require_alike(start, end)
     require_curve(curve, start, end)

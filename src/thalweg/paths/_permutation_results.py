@@ -89,7 +89,8 @@ class PermutationSymmetry(Record):
 
     def __str__(self) -> str:
         count = sum(group.size * group.copies for group in self.groups)
-        text = f"{count} interchangeable units in {len(self.groups)} groups"
+        many = "" if len(self.groups) == 1 else "s"
+        text = f"{count} interchangeable units in {len(self.groups)} group{many}"
         if self.frozen:
             text += f"; {sum(one.units for one in self.frozen)} more not understood"
         return text

@@ -63,6 +63,11 @@ def path_saddle(
         (True, 1.0, 'maximum')
     """
     require_landscape(landscape)
+    if not isinstance(path, MinimumEnergyPath):
+        raise ArgumentError(
+            f"path: expected a MinimumEnergyPath, got {type(path).__name__}. "
+            "Give a curve to string_method or nudged_elastic_band as initial=."
+        )
     nodes = path.curve.nodes
     if nodes.ndim != 2 or nodes.shape[1] != landscape.size:
         raise ArgumentError(

@@ -52,7 +52,7 @@ def permutations(
         >>> landscape = tw.Landscape(model, tw.objectives.mse(), [(torch.ones(4, 2), torch.zeros(4, 1))])
         >>> found = permutations(landscape)
         >>> print(found)
-        3 interchangeable units in 1 groups
+        3 interchangeable units in 1 group
         >>> print(*found.axes, sep="; ")
         1.0.weight[0]: 1.0.weight; 1.0.bias[0]: 1.0.weight; 2.weight[1]: 1.0.weight
     """
