@@ -49,7 +49,7 @@ def run_path(
     bends: Annotated[int, typer.Option(min=1, help="Points that the curve is bent by.")] = 1,
     steps: Annotated[int, typer.Option(min=1, help="Of the curve's training.")] = _STEPS,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Items a step of it; by default all.")] = None,
-    lr: Annotated[float | None, typer.Option(help="Its learning rate.  [default: 0.03]")] = None,
+    lr: Annotated[float | None, typer.Option(help="Its learning rate, by default 0.03.")] = None,
     statistics: Annotated[
         Treatment, typer.Option(help="Of batch norm along the way: interpolated, re-estimated, or both compared.")
     ] = "interpolated",
