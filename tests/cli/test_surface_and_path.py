@@ -92,13 +92,13 @@ def target(tmp_path):
 
 def test_a_surface_is_scanned_and_drawn(monkeypatch, capsys, target, tmp_path):
     pytest.importorskip("gudhi")
-    monkeypatch.setattr("thalweg.cli._surface._KINDS", ("heat",))
+    monkeypatch.setattr("thalweg.cli._surface._KINDS", ())
     out = tmp_path / "pictures"
     asked = ("--directions", "plain", "--points", "9", "--span", "1.5", "--seed", "3", "--out", str(out))
     asked += ("--threshold", "0.25")
     code, shown, said = call(monkeypatch, capsys, "surface", f"{target}:saddle", *asked)
     assert code == 0, said
-    names = {"surface-heat", "merge-tree", "persistence", "barcode"}
+    names = {"merge-tree", "persistence", "barcode"}
     expected = {f"{name}.{kind}" for name in names for kind in ("html", "png", "pdf")}
     assert {path.name for path in out.iterdir()} == expected | {"results.json", "plotly.min.js"}
     assert all(path.stat().st_size > 1_000 for path in out.iterdir())
