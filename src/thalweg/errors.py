@@ -91,6 +91,10 @@ class UnreachedParameterWarning(ThalwegWarning):
     """Some parameters do not influence the loss; they count as directions of zero curvature."""
 
 
+class DependentItemsWarning(ThalwegWarning):
+    """Data items act on one another through batch norm in train mode: none has a gradient of its own."""
+
+
 class CheckpointWarning(ThalwegWarning):
     """A part of a checkpoint belongs to another run, and is not used."""
 
