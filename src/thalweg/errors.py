@@ -16,6 +16,7 @@
 
     ThalwegWarning (a UserWarning)
     ├── UnreachedParameterWarning
+    ├── DependentItemsWarning
     ├── CheckpointWarning
     ├── ConvergenceWarning
     └── MemoryBudgetWarning
