@@ -16,6 +16,7 @@
 
     ThalwegWarning (a UserWarning)
     ├── UnreachedParameterWarning
+    ├── DependentItemsWarning
     ├── CheckpointWarning
     ├── ConvergenceWarning
     └── MemoryBudgetWarning
@@ -89,6 +90,10 @@ class ThalwegWarning(UserWarning):
 
 class UnreachedParameterWarning(ThalwegWarning):
     """Some parameters do not influence the loss; they count as directions of zero curvature."""
+
+
+class DependentItemsWarning(ThalwegWarning):
+    """Data items act on one another through batch norm in train mode: none has a gradient of its own."""
 
 
 class CheckpointWarning(ThalwegWarning):

@@ -405,6 +405,35 @@ def test_eulers_identity_for_the_fisher_rao_norm(objective):
     assert (found.cost.matvecs, found.standard_error) == (1, 0)
 
 
+@pytest.mark.parametrize("outputs", [2, 3])
+def test_the_fisher_rao_norm_does_not_see_how_a_loss_is_written(outputs):
+    """The mean of squares over C outputs, C terms an item, is 2/C times half their sum, one term an item."""
+    model, inputs, targets = linear(*matrices(sizes=(4, 5, outputs))), randn(6, 4), randn(6, outputs, seed=1)
+    means, sums = (
+        fisher_rao_norm(tw.Landscape(model, objective, [(inputs, targets)])).value
+        for objective in (tw.objectives.mse(), tw.objectives.squared_error())
+    )
+    assert means == pytest.approx((2 / outputs) ** 2 * sums, rel=1e-12)
+
+
+def test_the_fisher_rao_norm_of_text_is_that_of_its_sequences():
+    """Sequences with several tokens, some masked: θᵀ(Σ + ∇L∇Lᵀ)θ."""
+    batch = {"input_ids": tokens(4), "labels": tokens(4).masked_fill(tokens(4) == 1, -100)}
+
+    class Text(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body = tied()
+
+        def forward(self, input_ids):
+            return self.body(input_ids)
+
+    landscape = tw.Landscape(Text(), tw.objectives.causal_lm(), [batch])
+    theta, gradient = landscape.theta, landscape.gradient()
+    expected = float(theta @ (tw.gradient_covariance(landscape) @ theta) + (theta @ gradient) ** 2)
+    assert fisher_rao_norm(landscape).value == pytest.approx(expected, rel=1e-10)
+
+
 def test_the_fisher_rao_norm_of_the_models_own_targets():
     landscape = g2()
     dense = tw.fisher(landscape).dense()

@@ -184,6 +184,52 @@ def test_a_degenerate_minimum_of_fourth_order():
     assert found.converged
 
 
+@pytest.mark.parametrize("exact", [256, 0])
+@pytest.mark.parametrize(
+    ("f", "start", "kind", "index"),
+    [
+        (lambda t: t[0] ** 3, [1.0], "degenerate", 0),
+        (lambda t: -(t[0] ** 3), [1.0], "degenerate", 0),
+        (lambda t: t[0] ** 4, [1.0], "degenerate", 0),
+        (lambda t: t[0] ** 7, [1.0], "degenerate", 0),
+        (lambda t: t[0] ** 3 + t[1] ** 2, [1.0, 0.5], "degenerate minimum", 0),
+        (lambda t: t[0] ** 4 - t[1] ** 2, [1.0, 0.5], "degenerate maximum", 1),
+        (lambda t: t[0] ** 3 + t[1] ** 2 - t[2] ** 2, [1.0, 0.5, 0.5], "degenerate saddle", 1),
+    ],
+)
+def test_an_eigenvalue_that_vanishes_with_the_gradient_counts_as_zero(f, start, kind, index, exact):
+    """At the point reached, x near 0 and not 0, the eigenvalue of x³ is 6x: all of it, and none one step on."""
+    found = critical_point(formula(f, start), exact=exact)
+    assert found.converged
+    assert (found.kind, found.index, found.nullity) == (kind, index, 1)
+    assert found.index_exact
+
+
+def test_a_small_eigenvalue_that_stays_is_no_zero():
+    """x²/20000 + x⁴ + y²: 1e-4 is small, and the same one step on."""
+    found = critical_point(formula(lambda t: 5e-5 * t[0] ** 2 + t[0] ** 4 + t[1] ** 2, [0.5, 0.5]))
+    assert (found.kind, found.nullity) == ("minimum", 0)
+    assert found.smallest == pytest.approx(1e-4, rel=1e-6)
+
+
+def test_beyond_the_step_the_model_may_end():
+    """x³ + y² for x above 1.5e-6, where the search ends a step before it: signs are not known to be right."""
+    edge = 1.5e-6
+    found = critical_point(formula(lambda t: t[0] ** 3 + t[1] ** 2 + 0 * (t[0] - edge).sqrt(), [1.0, 0.5]))
+    assert found.converged
+    assert not found.index_exact
+    assert not found.nullity_exact
+
+
+@pytest.mark.parametrize("start", [0.5, 0.7, -1.0])
+def test_a_flat_point_where_all_of_the_hessian_vanishes(start):
+    """x³/3 + x: the slope x² + 1 is least at 0, where H = 0."""
+    found = critical_point(formula(lambda t: t[0] ** 3 / 3 + t[0], [start]))
+    assert found.kind == "gradient-flat"
+    assert found.gradient_norm == pytest.approx(1)
+    assert found.flatness < 1e-4
+
+
 def test_a_gradient_that_no_step_lowers():
     """x + ½y²: the gradient (1, y) has norm 1 along all of y = 0, where H∇L = 0."""
     found = critical_point(formula(lambda t: t[0] + 0.5 * t[1] ** 2, [0.5, 2.0]))

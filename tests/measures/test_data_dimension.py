@@ -229,3 +229,11 @@ def test_what_does_not_fit_is_refused(measure, monkeypatch):
     monkeypatch.setattr(_points, "free_bytes", lambda device: 100)
     with pytest.raises(MemoryBudgetError, match=r"points: expected to need at most the 1e-07 GB that are free"):
         measure(torch.rand(20, 12))
+
+
+@pytest.mark.parametrize("scale", [2.0**660, 2.0**-660])
+@pytest.mark.parametrize("measure", [two_nn, data_participation_ratio])
+def test_units_do_not_matter_however_large_or_small(measure, scale):
+    points = torch.rand(200, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    assert measure(points * scale).value == pytest.approx(measure(points).value, rel=1e-12)
+    assert measure(points * scale).standard_error == pytest.approx(measure(points).standard_error, rel=1e-9)

@@ -217,6 +217,13 @@ def test_chains_that_diverge_are_named(step):
         local_learning_coefficient(landscape, inverse_temperature=100.0, step_size=step, chains=3, draws=120)
 
 
+def test_chains_that_diverge_downwards_are_named():
+    """−½‖w‖²: beyond the spring, at nβ = 400 and γ = 100, chains fall for ever."""
+    hill = formula(lambda t: -0.5 * t @ t, [0.0, 0.0])
+    with pytest.raises(ArgumentError, match=r"Chains 0, 1 \(from 0\) of 2 diverged \(chain 0: nβ\(L − L\*\) is -"):
+        local_learning_coefficient(hill, inverse_temperature=400.0, step_size=1e-3, chains=2, burn_in=50, draws=50)
+
+
 def test_the_generator_decides_and_chains_are_independent():
     def chains(count, seed):
         source = None if seed is None else torch.Generator().manual_seed(seed)

@@ -8,7 +8,7 @@ import torch
 import thalweg as tw
 from tests.golden import g1, g2
 from tests.unchecked import unchecked
-from thalweg.errors import ArgumentError
+from thalweg.errors import ArgumentError, ObjectiveError
 from thalweg.measures._quantities import QUANTITIES
 
 SMALL = tw.MeasureSettings(top=3, bottom=2, probes=4, steps=9, noise=2)
@@ -113,7 +113,41 @@ def test_a_critical_point_has_no_direction_and_says_so():
     found = tw.measure(tw.Landscape(model, tw.objectives.squared_error(), data), ["anisotropy", "sharpness"])
     assert found["LAS_1"].value is None
     assert "undefined at a critical point" in str(found["LAS_1"])
-    assert found["sharpness at 0.05"].value == 0
+    row = found["sharpness at 0.05"]
+    assert (row.value, row.low) == (None, None)
+    assert "undefined: the gradient is zero" in row.note
+
+
+@pytest.mark.parametrize("case", ["black box", "train mode", "one item"])
+def test_what_a_landscape_does_not_allow_is_a_row_that_says_why(case):
+    inputs, targets = torch.eye(4).double(), torch.arange(4).double()[:, None]
+    data = [(inputs[:1], targets[:1])] if case == "one item" else [(inputs, targets)]
+    objective = tw.objectives.squared_error()
+    if case == "black box":
+        objective = tw.objectives.from_function(lambda m, b: (m(b[0]) - b[1]).square().mean(), lambda b: len(b[0]))
+    mode = "train" if case == "train mode" else "eval"
+    landscape = tw.Landscape(torch.nn.Linear(4, 1).double(), objective, data, mode=mode)
+    found = tw.measure(landscape, settings=SMALL)
+    assert found["trace"].value is not None
+    reason = {"black box": "is a black box", "train mode": "mode='eval'", "one item": "at least 2 data items"}[case]
+    for name in ("noise", "alignment", "difficulty"):
+        assert found[name].value is None
+        assert reason in found[name].note
+        with pytest.raises((ArgumentError, ObjectiveError), match=reason):
+            tw.measure(landscape, name, settings=SMALL)
+    assert tw.measure_cost(landscape, settings=SMALL).matvecs > 0
+
+
+def test_what_comes_of_iterations_is_not_called_exact():
+    rough = tw.MeasureSettings(**{**vars(SMALL), "tol": 3e-2})
+    found = tw.measure(g2(), ["eigenvalues", "anisotropy"], settings=rough)
+    for name in ("LAS_1", "LAS_3"):
+        assert (found[name].kind, found[name].standard_error) == ("estimate", None)
+        assert "residual" in found[name].note
+    row = found["condition number"]
+    values = torch.linalg.eigvalsh(tw.hessian(g2()).dense())
+    assert row.kind == "bounds"
+    assert row.low <= float(values[-1] / values[0].abs()) <= row.high
 
 
 def test_a_tidy_table_and_through_json():
@@ -138,6 +172,10 @@ def test_the_same_bits_for_the_same_seed():
 def test_bad_arguments_are_named():
     with unchecked(), pytest.raises(ArgumentError, match=r"which: expected names of 'loss', .*, got 'sharp'\."):
         tw.measure(g1(), ["sharp"])
+    with unchecked(), pytest.raises(ArgumentError, match="which: expected a name, several of them or None, got int"):
+        tw.measure(g1(), 3)
+    with unchecked(), pytest.raises(ArgumentError, match="settings: expected MeasureSettings or None, got str"):
+        tw.measure(g1(), ["loss"], settings="x")
     with pytest.raises(ArgumentError, match="which: expected at least one name, got none"):
         tw.measure(g1(), [])
     with pytest.raises(ArgumentError, match="probes: expected at least 2, got 1"):

@@ -325,3 +325,26 @@ def test_a_meter_that_cannot_tell_yet():
         meter.add(torch.ones(3), torch.ones(3))
     meter.add(torch.ones(2), torch.ones(2))
     assert meter.read().gradient_angles == (None,)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "scale"),
+    [(torch.float32, 1e20), (torch.float32, 1e-25), (torch.float64, 1e200), (torch.float64, 1e-200)],
+)
+def test_lengths_whose_squares_are_no_numbers_of_the_type(dtype, scale):
+    points = torch.tensor([[0, 0], [3, 0], [3, 4]], dtype=dtype) * scale
+    inside = tw.confinement(points, torch.eye(2, dtype=dtype)[:, :1])
+    assert inside.displacement == pytest.approx(0.36)
+    assert inside.path == pytest.approx(0.36)
+    assert inside.updates == pytest.approx((1.0, 0.0))
+    found = tw.trajectory(points, points[[1, 2, 1]])
+    assert found.length == pytest.approx(7 * scale)
+    assert found.efficiency == pytest.approx(5 / 7)
+    assert found.update_angles == pytest.approx((math.pi / 2,))
+    assert found.gradient_angles == pytest.approx((math.acos(0.6),) * 2)
+    assert found.dimension == pytest.approx(1.52811735941, rel=1e-9)
+
+
+def test_distances_that_are_no_numbers_are_refused():
+    with pytest.raises(ArgumentError, match="points: expected distances below 1e"):
+        tw.trajectory(torch.tensor([[1.5e308], [-1.5e308]], dtype=torch.float64))

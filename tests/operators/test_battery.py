@@ -11,6 +11,9 @@ from tests.operators.battery import CASES, ENGINES, MATRICES, MODELS, Case, oper
 from tests.unchecked import unchecked
 from thalweg.errors import ArgumentError, MemoryBudgetError
 
+# Items that act on one another are what some cases are about.
+pytestmark = pytest.mark.filterwarnings("ignore::thalweg.errors.DependentItemsWarning")
+
 
 @functools.cache
 def built(name: str) -> Case:

@@ -7,6 +7,9 @@ import thalweg as tw
 from tests.operators.battery import setting, twin
 from thalweg.errors import MemoryBudgetError
 
+# Items that act on one another are what some cases are about.
+pytestmark = pytest.mark.filterwarnings("ignore::thalweg.errors.DependentItemsWarning")
+
 
 @pytest.mark.parametrize("model", ["tanh", "convolutions", "convolutions in train mode", "tied and masked", "entries"])
 def test_it_has_the_spectrum_of_the_covariance(model):

@@ -352,7 +352,7 @@ def test_a_gradient_of_zero():
     found = diagnose(line(torch.eye(2, dtype=DOUBLE), start=[0.0, 0.0]), 0.1)
     assert found.critical_batch is None
     assert found.unknown["critical_batch"] == "the gradient is zero"
-    assert (found.findings[0].severity, found.findings[0].subject) == ("severe", "gradient")
+    assert (found.findings[0].severity, found.findings[0].subject) == ("note", "gradient")
 
 
 def test_without_positive_curvature_there_is_no_limit():
@@ -619,3 +619,12 @@ def test_the_page():
     ):
         assert words in page
     assert "above it by a factor of 2.02" in page
+
+
+def test_a_gradient_of_zero_where_the_loss_is_not():
+    model = nn.Linear(1, 1, bias=False).double()
+    nn.init.zeros_(model.weight)
+    data = [(torch.tensor([[1.0], [-1.0]]).double(), torch.ones(2, 1).double())]
+    finding = diagnose(tw.Landscape(model, tw.objectives.squared_error(), data), 0.1).findings[0]
+    assert (finding.severity, finding.subject) == ("severe", "gradient")
+    assert "tw.critical_point" in finding.advice

@@ -41,6 +41,7 @@ class Descended:
             no length of the step lowers it, or twenty steps hardly did; or "steps", where these were used up.
         matvecs: Products taken.
         gradients: Gradients taken.
+        scale: Largest ‖H p‖/‖p‖ on the way, a lower bound on the largest ‖H‖.
     """
 
     theta: Tensor
@@ -50,6 +51,7 @@ class Descended:
     ending: Ending
     matvecs: int
     gradients: int
+    scale: float
 
 
 def newton_mr(landscape: Landscape, tol: float, steps: int, inner: int | None, flat: float, bar: Progress) -> Descended:
@@ -70,7 +72,7 @@ def newton_mr(landscape: Landscape, tol: float, steps: int, inner: int | None, f
     """
     space, theta = landscape.space, landscape.theta
     loss, gradient = landscape.loss_and_gradient(theta)
-    norms, matvecs, gradients = [space.norm(gradient)], 0, 1
+    norms, matvecs, gradients, scale = [space.norm(gradient)], 0, 1, 0.0
     radius: float | None = None
     ending: Ending = "steps"
     for _ in range(steps):
@@ -90,10 +92,12 @@ def newton_mr(landscape: Landscape, tol: float, steps: int, inner: int | None, f
         matvecs += solved.cost.matvecs
         # ‖Hp‖, by Pythagoras: what the linear model takes away.
         taken = math.sqrt(max(0.0, (size - solved.residual) * (size + solved.residual)))
+        length, share = space.norm(solved.x), 1.0
+        if length > 0:
+            scale = max(scale, taken / length)
         if taken <= flat * size:
             ending = "flat"
             break
-        length, share = space.norm(solved.x), 1.0
         found = None
         for _ in range(_HALVINGS):
             gradients += 1
@@ -114,7 +118,7 @@ def newton_mr(landscape: Landscape, tol: float, steps: int, inner: int | None, f
             break
     if norms[-1] <= tol:
         ending = "converged"
-    return Descended(theta, loss, gradient, tuple(norms), ending, matvecs, gradients)
+    return Descended(theta, loss, gradient, tuple(norms), ending, matvecs, gradients, scale)
 
 
 def _radius(radius: float | None, share: float, length: float) -> float | None:

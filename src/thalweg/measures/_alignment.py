@@ -11,7 +11,7 @@ from thalweg.errors import ArgumentError
 from thalweg.estimate import Cost, Estimate, Provenance
 from thalweg.krylov._results import Eigenpairs
 from thalweg.krylov._widened import widened
-from thalweg.measures._gradient_noise import rounding_of_products
+from thalweg.measures._gradient_noise import require_independent, rounding_of_products
 from thalweg.measures._inner_products import InnerProducts, inner_products, require_comparable
 from thalweg.measures._noise_results import Alignment
 from thalweg.operators import Operator
@@ -62,7 +62,8 @@ def alignment(
         progress: Whether to show a bar, or what to report every product to.
 
     Raises:
-        ArgumentError: If an argument has a wrong value, or the operators act on different spaces.
+        ArgumentError: If an argument has a wrong value, the operators act on different spaces, or one is made of the
+            gradients of single items that have none, through batch norm in train mode.
         NonFiniteError: If a product is not finite.
 
     Example:
@@ -73,6 +74,7 @@ def alignment(
         (0.96, 0.979592)
     """
     require_comparable({"first": first, "second": second}, products)
+    require_independent(first=first, second=second)
     one = widened(first)
     columns, values = directions(one.space, top)
     started = time.perf_counter()

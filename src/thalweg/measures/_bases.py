@@ -13,6 +13,9 @@ from thalweg.measures._require import how_to_flatten
 from thalweg.operators._orthonormal import require_orthonormal
 from thalweg.vectors import VectorSpace
 
+# Sums of many distances still are numbers below this.
+_LARGEST = 1e300
+
 
 def columns_of(basis: Any, name: str, size: int | None = None) -> Tensor:
     """Return orthonormal columns, shape (P, k).
@@ -67,6 +70,30 @@ def require_like(point: Any, first: Any, name: str, like: str) -> None:
         )
     if not bool(point.isfinite().all()):
         raise ArgumentError(f"{name}: expected finite entries, got one that is infinite or not a number.")
+
+
+def length(v: Tensor) -> float:
+    """Return ‖v‖ of a vector in double precision, whose squares may over- or underflow.
+
+    Raises:
+        ArgumentError: If it is no number of that type.
+    """
+    largest = float(v.abs().max())
+    if not largest < _LARGEST:
+        raise ArgumentError(f"points: expected distances below {_LARGEST:g}, got {largest:g} in one coordinate.")
+    return 0.0 if largest == 0 else largest * float(_space(v).norm(v / largest))
+
+
+def turn(one: Tensor, other: Tensor) -> float | None:
+    """Return the angle in radians between vectors in double precision; ``None`` where one is zero."""
+    lengths = length(one), length(other)
+    if not min(lengths) > 0:
+        return None
+    return angle(_space(one).dot(one / lengths[0], other / lengths[1]), 1.0, 1.0)
+
+
+def _space(v: Tensor) -> VectorSpace:
+    return VectorSpace(len(v), v.dtype, v.device)
 
 
 def angle(dot: float, one: float, other: float) -> float | None:

@@ -4,12 +4,13 @@ import itertools
 import math
 from collections.abc import Sequence
 
+import torch
 from jaxtyping import Float
 from scipy import stats
 from torch import Tensor
 
 from thalweg.krylov._results import Eigenpairs
-from thalweg.measures._bases import columns_of, points_of, require_like, share_spread
+from thalweg.measures._bases import columns_of, length, points_of, require_like, share_spread
 from thalweg.measures._trajectory_results import Confinement
 from thalweg.vectors import VectorSpace
 
@@ -54,29 +55,34 @@ def confinement(
     slopes = [] if gradients is None else points_of(gradients, "gradients", 1)
     if slopes:
         require_like(slopes[0], points[0], "gradients[0]", "checkpoints[0]")
-    space = VectorSpace(len(points[0]), points[0].dtype, points[0].device)
-    columns = columns_of(basis, "basis", space.size).to(points[0])
+    # Squares of single precision end at 1e-38 and 1e38.
+    columns = columns_of(basis, "basis", len(points[0])).to(points[0].device, torch.float64)
     size, k = columns.shape
-    pairs = [_energies(space, columns, after - before) for before, after in itertools.pairwise(points)]
-    whole = _energies(space, columns, points[-1] - points[0])
-    total = math.fsum(all_ for _, all_ in pairs)
-    displacement = _share(*whole)
+    steps = [_share(columns, after.double() - before.double()) for before, after in itertools.pairwise(points)]
+    displacement, _ = _share(columns, points[-1].double() - points[0].double())
+    longest = max(far for _, far in steps)
+    weights = [0.0 if longest == 0 else (far / longest) ** 2 for _, far in steps]
+    inside = math.fsum(weight * (share or 0.0) for weight, (share, _) in zip(weights, steps, strict=True))
     # All P directions hold everything, whatever the direction.
     tail = 1.0 if k == size else float(stats.beta.sf(displacement or 0.0, k / 2, (size - k) / 2))
     return Confinement(
         displacement=displacement,
         displacement_p=None if displacement is None else tail,
-        path=_share(math.fsum(inside for inside, _ in pairs), total),
-        updates=tuple(_share(*pair) for pair in pairs),
-        gradients=None if gradients is None else tuple(_share(*_energies(space, columns, slope)) for slope in slopes),
+        path=None if longest == 0 else min(1.0, inside / math.fsum(weights)),
+        updates=tuple(share for share, _ in steps),
+        gradients=None if gradients is None else tuple(_share(columns, slope.double())[0] for slope in slopes),
         null_mean=k / size,
         null_sd=share_spread(k, size),
     )
 
 
-def _energies(space: VectorSpace, columns: Tensor, step: Tensor) -> tuple[float, float]:
-    return float(space.dots(columns, step).double().square().sum()), space.norm(step) ** 2
-
-
-def _share(inside: float, whole: float) -> float | None:
-    return min(1.0, inside / whole) if whole > 0 else None
+def _share(columns: Tensor, step: Tensor) -> tuple[float | None, float]:
+    """Return the share of ‖step‖² in the span, ``None`` for no step, and ‖step‖."""
+    far = length(step)
+    if far == 0:
+        return None, 0.0
+    space = VectorSpace(len(step), step.dtype, step.device)
+    # Of the largest entry, not of the length, whose division rounds.
+    unit = step / step.abs().max()
+    inside = float(space.dots(columns, unit).square().sum())
+    return min(1.0, inside / space.norm(unit) ** 2), far

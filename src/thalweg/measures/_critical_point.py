@@ -2,7 +2,6 @@
 
 import math
 import time
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -11,13 +10,12 @@ from torch import Tensor
 from thalweg.descent import Descended, newton_mr
 from thalweg.errors import ArgumentError
 from thalweg.estimate import Cost
-from thalweg.krylov import eigenpairs, minres
 from thalweg.krylov._operator import require_whole
 from thalweg.landscape import Landscape
 from thalweg.measures._critical_results import CriticalPoint
-from thalweg.measures._negative_curvature import negative_curvature
+from thalweg.measures._critical_signs import Signs, all_signs, signs_of_ends, unsure
 from thalweg.measures._require import require_real
-from thalweg.operators import Operator, dense, hessian
+from thalweg.operators import Operator, hessian
 from thalweg.operators._require import require_landscape
 from thalweg.progress import Progress, track
 
@@ -45,12 +43,17 @@ def critical_point(
     mislead about the landscape. They are reported as "gradient-flat", and what is neither as "not critical". Long
     valleys with eigenvalues near zero, as at the end of training, are the hard case: a search may stall there.
 
+    ‖∇L‖ is small near a point where the loss is flat to higher order, as x³ or x⁴ at 0, too, and there the eigenvalues
+    shrink with every further step: none of their signs says anything. So H is looked at once more, one Newton step
+    on. Eigenvalues that change by a tenth of themselves or more along their eigenvector count as zero, with all that
+    are smaller.
+
     With at most ``exact`` parameters the Hessian's eigenvalues are all computed: index and nullity are exact, up to
     eigenvalues near the threshold. Beyond that there are both ends. Then a minimum is one to a threshold of 1e-3 ‖H‖,
     and the index of a saddle is a lower bound if more than ``pairs`` eigenvalues are negative.
 
     Cost: a gradient or a few and some ten to some hundred products a step; P products at the end, or those of both
-    ends.
+    ends, and one for each of these eigenvalues a step further.
 
     Valid for: losses with two derivatives. Where it has kinks, as with ReLU, the search may stall at one.
 
@@ -99,12 +102,16 @@ def critical_point(
         found = newton_mr(landscape, reach, steps, inner, flat, bar)
         operator = hessian(landscape.at(found.theta), engine="double-backward")
         if space.size <= exact:
-            signs = _all_signs(operator, found.gradient, math.sqrt(eps) if degenerate is None else degenerate)
+            signs = all_signs(operator, found.gradient, math.sqrt(eps) if degenerate is None else degenerate)
         else:
             resolution = 1e-3 if degenerate is None else degenerate
-            signs = _signs_of_ends(operator, found.gradient, resolution, min(pairs, space.size), generator)
-        flatness = _flatness(operator, found.gradient, signs.scale)
-    cost = Cost(found.matvecs + operator.matvecs, found.gradients, seconds=time.perf_counter() - started)
+            signs = signs_of_ends(operator, found.gradient, resolution, min(pairs, space.size), generator)
+        flatness = _flatness(operator, found.gradient, max(signs.scale, found.scale))
+        made = found.matvecs + operator.matvecs
+        if found.ending == "converged":
+            signs, checked = unsure(landscape, found.theta, signs)
+            made += checked
+    cost = Cost(made, found.gradients, seconds=time.perf_counter() - started)
     return CriticalPoint(
         theta=found.theta,
         loss=found.loss,
@@ -128,77 +135,6 @@ def critical_point(
     )
 
 
-@dataclass(frozen=True)
-class _Signs:
-    """The signs of eigenvalues; the attributes are those of :class:`CriticalPoint`."""
-
-    index: int
-    index_exact: bool
-    nullity: int
-    nullity_exact: bool
-    smallest: float
-    largest: float
-    residual: float
-    threshold: float
-    distance: float
-
-    @property
-    def scale(self) -> float:
-        return max(abs(self.smallest), abs(self.largest))
-
-
-def _all_signs(operator: Operator, gradient: Float[Tensor, " p"], degenerate: float) -> _Signs:
-    matrix = dense(operator).double()
-    values, vectors = torch.linalg.eigh((matrix + matrix.mT) / 2)
-    threshold = degenerate * float(values.abs().max())
-    negative, null = values < -threshold, values.abs() <= threshold
-    parts = (vectors.mT @ gradient.double())[~null] / values[~null]
-    return _Signs(
-        index=int(negative.sum()),
-        index_exact=True,
-        nullity=int(null.sum()),
-        nullity_exact=True,
-        smallest=float(values[0]),
-        largest=float(values[-1]),
-        residual=0.0,
-        threshold=threshold,
-        distance=float(torch.linalg.vector_norm(parts)),
-    )
-
-
-def _signs_of_ends(
-    operator: Operator,
-    gradient: Float[Tensor, " p"],
-    degenerate: float,
-    pairs: int,
-    generator: torch.Generator | None,
-) -> _Signs:
-    top = eigenpairs(operator, 1, "LA", tol=degenerate, generator=generator)
-    bottom = eigenpairs(operator, pairs, "SA", tol=degenerate, generator=generator)
-    scale = max(top.scale, bottom.scale)
-    threshold = degenerate * scale
-    negative = negative_curvature(bottom, threshold=threshold)
-    index, index_exact = negative.count, negative.exhaustive
-    values = bottom.values
-    null = int(((values.abs() <= threshold) & bottom.converged).sum())
-    null_exact = index_exact and bool((values > threshold).any())
-    if float(top.values[0] + top.residuals[0]) < -threshold:
-        # Nothing is above it.
-        index, index_exact, null, null_exact = operator.shape[0], True, 0, True
-    solved = minres(operator, gradient, rtol=1e-2, cutoff=min(1.0, degenerate), max_matvecs=200)
-    return _Signs(
-        index=index,
-        index_exact=index_exact,
-        nullity=null,
-        nullity_exact=null_exact,
-        smallest=float(values.min()),
-        largest=float(top.values[0]),
-        residual=max(float(top.residuals[0]), float(bottom.residuals[int(values.argmin())])),
-        threshold=threshold,
-        distance=operator.space.norm(solved.x),
-    )
-
-
 def _flatness(operator: Operator, gradient: Float[Tensor, " p"], scale: float) -> float | None:
     length = operator.space.norm(gradient)
     if length == 0 or scale == 0:
@@ -206,7 +142,7 @@ def _flatness(operator: Operator, gradient: Float[Tensor, " p"], scale: float) -
     return operator.space.norm(operator @ (gradient / length)) / scale
 
 
-def _kind(found: Descended, signs: _Signs, size: int, flatness: float | None, flat: float) -> str:
+def _kind(found: Descended, signs: Signs, size: int, flatness: float | None, flat: float) -> str:
     if found.ending != "converged":
         stationary = found.ending == "flat" or signs.scale == 0 or (flatness is not None and flatness <= flat)
         return "gradient-flat" if stationary else "not critical"

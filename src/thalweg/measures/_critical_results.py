@@ -28,10 +28,11 @@ class CriticalPoint(Record):
         smallest: The smallest eigenvalue of the Hessian.
         largest: The largest.
         residual: Bound on the error of both; 0 for a dense decomposition, whose error is rounding.
-        threshold: What counts as zero, in units of the eigenvalues.
-        distance: ‖H⁺∇L‖ over the eigenvalues beyond the threshold: how far away Newton's method puts the critical
+        threshold: What counts as zero, in units of the eigenvalues: rounding, or the largest eigenvalue that the
+            Newton step to the critical point would change by a tenth of itself or more.
+        distance: ‖H⁺∇L‖ over the eigenvalues beyond rounding: how far away Newton's method puts the critical
             point, to first order.
-        flatness: ‖H∇L‖ / (‖H‖‖∇L‖); ``None`` where ∇L or H is exactly 0.
+        flatness: ‖H∇L‖ / (‖H‖‖∇L‖), with the largest ‖H‖ on the way; ``None`` where ∇L or H is exactly 0.
         ending: How the search ended: "converged", "flat", "stalled" or "steps".
         gradient_norms: ‖∇L‖ from the start on, shape (steps + 1,).
         cost: What it took.

@@ -45,17 +45,21 @@ def data_participation_ratio(points: Points) -> DataDimension:
     started = time.perf_counter()
     rows = Rows(points, 4)
     n, side = rows.count, min(rows.count, rows.features)
-    mean = torch.stack([batch.sum(dim=0) for batch in rows]).sum(dim=0) / n
+    # A power of two, so that no digit changes: the ratio has no unit, and fourth powers are numbers in this one.
+    unit = math.ldexp(1.0, math.frexp(max(float(batch.abs().max()) for batch in rows))[1] - 1)
+    mean = torch.stack([(batch / unit).sum(dim=0) for batch in rows]).sum(dim=0) / n
     require_memory(2 * side**2, mean.device, "points")
     if rows.features <= n:
         covariance = mean.new_zeros(side, side)
         for batch in rows:
-            centred = batch - mean
+            centred = batch / unit - mean
             covariance.addmm_(centred.mT, centred)
         covariance /= n - 1
-        lengths, forms = (torch.cat(parts) for parts in zip(*(_of(b - mean, covariance) for b in rows), strict=True))
+        lengths, forms = (
+            torch.cat(parts) for parts in zip(*(_of(b / unit - mean, covariance) for b in rows), strict=True)
+        )
     else:
-        centred = rows.joined() - mean
+        centred = rows.joined() / unit - mean
         gram = centred @ centred.mT
         lengths, forms = gram.diagonal().clone(), gram.square().sum(dim=1) / (n - 1)
     total, square = float(lengths.sum()) / (n - 1), float(forms.sum()) / (n - 1)

@@ -16,7 +16,7 @@ from thalweg.krylov._widened import held, widened
 from thalweg.landscape import Landscape
 from thalweg.measures._alignment import SAME, cosine, norm_of, share, surely_positive, trace_of, zhu
 from thalweg.measures._difficulty_results import Difficulty
-from thalweg.measures._gradient_noise import require_noisy, rounding_of_products
+from thalweg.measures._gradient_noise import require_independent, require_noisy, rounding_of_products
 from thalweg.measures._inner_products import InnerProducts, Ratio, inner_products, require_comparable
 from thalweg.operators import FunctionOperator, Operator, dense, ggn, gradient_covariance, hessian
 from thalweg.operators._composite import require_operator
@@ -102,6 +102,7 @@ def difficulty(
     h = hessian(landscape, engine="double-backward") if operator is None else operator
     s = gradient_covariance(landscape, engine="double-backward") if covariance is None else covariance
     require_comparable({"operator": h, "covariance": s}, products)
+    require_independent(operator=h, covariance=s)
     measured, before, formed = (h, s), h.matvecs + s.matvecs, landscape.size <= products
     count = min(10 if k is None else k, landscape.size) if variant == "topk" else 1
     if not formed and products < count + 2:

@@ -2,21 +2,20 @@
 
 import time
 from collections.abc import Callable
-from functools import partial
 
 from thalweg.errors import ArgumentError
 from thalweg.estimate import Cost, Estimate
 from thalweg.landscape import Landscape
 from thalweg.measures._folding import folded_point
 from thalweg.measures._gradient_noise import require_separate
-from thalweg.operators import Operator, fisher
+from thalweg.operators import Operator
+from thalweg.operators._covariance import second_moment
 from thalweg.operators._require import require_landscape
 
 Matrix = Callable[[Landscape], Operator]
-_empirical = partial(fisher, kind="empirical")
 
 
-def fisher_rao_norm(landscape: Landscape, matrix: Matrix = _empirical) -> Estimate:
+def fisher_rao_norm(landscape: Landscape, matrix: Matrix = second_moment) -> Estimate:
     r"""Return :math:`\theta^\top F \theta`, the square of the Fisher–Rao norm (Liang, Poggio, Rakhlin & Stokes, 2019).
 
     .. math:: \theta^\top F \theta = \mathbb{E}\, \langle \theta, \nabla_\theta \ell \rangle^2
@@ -25,7 +24,8 @@ def fisher_rao_norm(landscape: Landscape, matrix: Matrix = _empirical) -> Estima
     The second equation is Euler's, for f homogeneous of degree D in θ: ReLU networks of D layers without biases. There
     it does not change when layers are rescaled against one another, in any way that leaves f as it is.
 
-    By default F is the second moment of the gradients at the data's own targets, as in that paper's definition;
+    By default F is the second moment of the items' gradients at the data's own targets, Σ + ∇L∇Lᵀ, as in that paper's
+    definition: it depends on the loss of each item, and not on how many terms that is written in.
     ``matrix=tw.fisher`` takes the expectation over the model's own targets. They differ where the model does not fit.
 
     Batch norm that :func:`thalweg.capacity` folds into a layer, x ↦ s(Wx + b) + t, is folded here too: θ holds

@@ -18,11 +18,12 @@ from thalweg.measures._inner_products import InnerProducts, inner_products, requ
 from thalweg.measures._item_gradients import Distances, Way, distances
 from thalweg.measures._noise_results import GradientNoise
 from thalweg.operators import Composite, Curvature, Operator, gradient_covariance
-from thalweg.operators._covariance import require_items
+from thalweg.operators._covariance import dependent, require_items
 from thalweg.operators._require import require_landscape
 from thalweg.progress import Progress, track
 
 _ROUNDINGS = 100
+_OF_ITEMS = ("gradient covariance", "empirical fisher")
 
 
 def gradient_noise(
@@ -164,6 +165,21 @@ def require_separate(landscape: Landscape) -> None:
             "norm an item's loss depends on the other items, and it has no gradient of its own. Build the landscape "
             "with mode='eval', which uses the running statistics."
         )
+
+
+def require_independent(**operators: Operator) -> None:
+    """Refuse matrices made of items' gradients where no item has one of its own.
+
+    Raises:
+        ArgumentError: If one is of a landscape with batch norm in train mode.
+    """
+    for name, operator in operators.items():
+        if isinstance(operator, Curvature) and operator.kind in _OF_ITEMS and dependent(operator.landscape):
+            raise ArgumentError(
+                f"{name}: expected a {operator.kind} in eval mode, got one with batch norm in train mode, where an "
+                "item's loss depends on the other items, and it has no gradient of its own. Build the landscape with "
+                "mode='eval', which uses the running statistics."
+            )
 
 
 def _vectors(pairs: Eigenpairs | None) -> Tensor | None:

@@ -129,7 +129,7 @@ def local_learning_coefficient(
             stopped = chain.run(bar)
             if stopped is not None:
                 lost[number] = f"not finite at {stopped}"
-            elif heat * float(chain.rises.mean()) > _LOST * size / 2:
+            elif _lost(chain, moves, size):
                 lost[number] = f"nβ(L − L*) is {heat * float(chain.rises.mean()):.2g} on average"
             made.append(chain)
     if lost:
@@ -146,6 +146,15 @@ def local_learning_coefficient(
     if amiss:
         warnings.warn(" ".join(amiss), ConvergenceWarning, stacklevel=2)
     return replace(found, estimate=replace(found.estimate, converged=not amiss))
+
+
+def _lost(chain: Chain, moves: Dynamics, size: int) -> bool:
+    """Whether a chain went too far up to mean anything, or down and far beyond what its spring allows."""
+    if moves.heat * float(chain.rises.mean()) > _LOST * size / 2:
+        return True
+    reach = float(stats.chi2.isf(1e-9, size))
+    fell = moves.heat * float(chain.rises.mean()) < -_LOST * size / 2
+    return fell and moves.localisation * chain.distance**2 > _LOST**2 * reach
 
 
 def _result(

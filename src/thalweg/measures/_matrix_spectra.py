@@ -11,9 +11,11 @@ from thalweg.errors import ArgumentError
 from thalweg.estimate import Cost
 from thalweg.landscape import Landscape
 from thalweg.measures._block_spectra import Matrix, made, quietly, warn_of
+from thalweg.measures._gradient_noise import require_separate
 from thalweg.measures._spectra_results import MatrixSpectra
 from thalweg.measures._spectrum import Spectrum
 from thalweg.operators import fisher, ggn, gradient_covariance, hessian, residual
+from thalweg.operators._covariance import dependent
 from thalweg.operators._require import require_landscape
 from thalweg.progress import Progress, track
 
@@ -26,6 +28,7 @@ _MATRICES: dict[str, Matrix] = {
     "empirical_fisher": functools.partial(fisher, kind="empirical"),
     "gradient_covariance": gradient_covariance,
 }
+_OF_ITEMS = ("empirical_fisher", "gradient_covariance")
 # A likelihood's exact Fisher has the form of the GGN, to the last bit.
 _EQUAL = {"fisher": "ggn", "ggn": "fisher"}
 _ALL = ("hessian", "ggn", "residual", "fisher", "gradient_covariance")
@@ -76,7 +79,8 @@ def matrix_spectra(
         **options: Further arguments of :func:`thalweg.spectrum`, the same for all matrices.
 
     Raises:
-        ArgumentError: If an argument has a wrong value.
+        ArgumentError: If an argument has a wrong value, or a matrix of items' gradients is asked for by name and the
+            model has batch norm in train mode, where no item has one of its own.
         MemoryBudgetError: If a basis would not fit.
         NonFiniteError: If a product is not finite.
         ObjectiveError: Before anything is computed, if the objective does not declare what a matrix needs.
@@ -94,6 +98,9 @@ def matrix_spectra(
     """
     require_landscape(landscape)
     makers = _makers(matrices)
+    items = [name for name in makers if name in _OF_ITEMS and makers[name] is _MATRICES[name]]
+    if items and dependent(landscape):
+        require_separate(landscape)
     # All are made before any is measured, so that what cannot be had is said at once.
     operators = {name: made(maker, landscape) for name, maker in makers.items()}
     started, products = time.perf_counter(), 0

@@ -4,8 +4,9 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
-from thalweg.errors import ArgumentError
+from thalweg.errors import ArgumentError, ObjectiveError
 from thalweg.estimate import Cost
 from thalweg.krylov import Checkpointed, checkpointed
 from thalweg.landscape import Landscape
@@ -50,7 +51,8 @@ def measure(
 
     Args:
         landscape: Where to measure.
-        which: One name or several; all by default.
+        which: One name or several; all by default, and then what the landscape does not allow, such as noise of a black
+            box, in train mode or of one data item, is a row that says why.
         settings: How many eigenvalues and probes, which radius, and the seed.
         checkpoint: A folder to keep products with H in, and to go on from where it holds some: see
             :func:`thalweg.checkpointed`. What takes gradients and products with Σ is done again.
@@ -60,7 +62,7 @@ def measure(
         ArgumentError: If a name is unknown, or there is none.
         MemoryBudgetError: If a basis would not fit.
         NonFiniteError: If the loss, a gradient or a product is not finite.
-        ObjectiveError: If Σ is asked for and the objective is a black box.
+        ObjectiveError: If Σ is asked for by name and the objective is a black box.
 
     Example:
         >>> import torch
@@ -74,15 +76,17 @@ def measure(
     """
     require_landscape(landscape)
     names = chosen(which)
-    settings = MeasureSettings() if settings is None else settings
+    settings = _required(settings)
     started, rows = time.perf_counter(), list[Quantity]()
     with track(len(names), "measures", progress) as bar:
         shared = Shared(landscape, settings, bar, _kept(landscape, checkpoint))
         # Products made to be timed are none to be kept.
-        planned = _planned(shared if checkpoint is None else Shared(landscape, settings, bar), names)
+        planned = _planned(
+            shared if checkpoint is None else Shared(landscape, settings, bar), names, lenient=which is None
+        )
         bar.advance(0, note=f"about {planned}")
         for name in names:
-            rows += rows_of(shared, [name])
+            rows += rows_of(shared, [name]) if which is not None else _rows_or_reason(shared, name)
             bar.advance(note=name)
     return Measures(
         rows=tuple(rows),
@@ -123,7 +127,7 @@ def measure_cost(
     require_landscape(landscape)
     names = chosen(which)
     with track(None, "cost", False) as bar:
-        return _planned(Shared(landscape, MeasureSettings() if settings is None else settings, bar), names)
+        return _planned(Shared(landscape, _required(settings), bar), names, lenient=which is None)
 
 
 def rows_of(shared: Shared, names: Sequence[str]) -> tuple[Quantity, ...]:
@@ -137,9 +141,11 @@ def chosen(which: str | Sequence[str] | None) -> list[str]:
     Raises:
         ArgumentError: If a name is unknown, or there is none.
     """
+    if which is not None and not isinstance(which, (str, Sequence, set, frozenset, dict)):
+        raise ArgumentError(f"which: expected a name, several of them or None, got {type(which).__name__}.")
     names = list(QUANTITIES) if which is None else [which] if isinstance(which, str) else list(which)
     for name in names:
-        if name not in QUANTITIES:
+        if not isinstance(name, str) or name not in QUANTITIES:
             raise ArgumentError(f"which: expected names of {', '.join(map(repr, QUANTITIES))}, got {name!r}.")
     if not names:
         raise ArgumentError("which: expected at least one name, got none.")
@@ -150,7 +156,30 @@ def _kept(landscape: Landscape, checkpoint: str | os.PathLike[str] | None) -> Ch
     return None if checkpoint is None else checkpointed(hessian(landscape, engine="double-backward"), checkpoint)
 
 
-def _planned(shared: Shared, names: Sequence[str]) -> Cost:
+def _required(settings: Any) -> MeasureSettings:
+    if settings is None:
+        return MeasureSettings()
+    if not isinstance(settings, MeasureSettings):
+        raise ArgumentError(f"settings: expected MeasureSettings or None, got {type(settings).__name__}.")
+    return settings
+
+
+def _rows_or_reason(shared: Shared, name: str) -> tuple[Quantity, ...]:
+    """Return the rows of a quantity that nobody asked for by name, or one that says why there are none."""
+    try:
+        return rows_of(shared, [name])
+    except (ArgumentError, ObjectiveError) as error:
+        return (Quantity(name, None, None, None, None, "estimate", str(error)),)
+
+
+def _planned(shared: Shared, names: Sequence[str], *, lenient: bool) -> Cost:
     """Count what the quantities need between them, and time one of each."""
     needs = {need for name in names for need in QUANTITIES[name].needs}
-    return sum((shared.expected(need) for need in sorted(needs)), Cost())
+    total = Cost()
+    for need in sorted(needs):
+        try:
+            total += shared.expected(need)
+        except (ArgumentError, ObjectiveError):
+            if not lenient:
+                raise
+    return total

@@ -70,9 +70,22 @@ def eigenvalues(shared: Shared) -> Rows:
     ]
     width = found.width
     rows.append(Quantity("spectral width", width.value, None, width.value, width.value + width.slack, "bounds"))
-    rows.append(exact("condition number", found.conditioning.magnitude, "λ_max / max(|λ_min|, ε)"))
+    rows.append(_condition(shared))
     gap = "no gap" if found.outliers is None else "above the widest gap"
     return [*rows, exact("outliers", None if found.outliers is None else float(found.outliers), gap)]
+
+
+def _condition(shared: Shared) -> Quantity:
+    """λ_max / max(|λ_min|, ε) between what the residuals of both ends allow."""
+    found = shared.spectrum
+    value, floor = found.conditioning.magnitude, found.conditioning.epsilon
+    (top, above), (bottom, below) = (
+        (float(pairs.values[0]), float(pairs.residuals[0])) for pairs in (found.top, found.bottom)
+    )
+    sizes = (max(abs(bottom) - below, floor), max(abs(bottom) + below, floor))
+    ends = [upper / size for upper in (top - above, top + above) for size in sizes]
+    note = "λ_max / max(|λ_min|, ε)"
+    return Quantity("condition number", value, None, min(*ends, value), max(*ends, value), "bounds", note)
 
 
 def trace(shared: Shared) -> Rows:
@@ -101,17 +114,28 @@ def gradient_share(shared: Shared) -> Rows:
     pairs = shared.spectrum.top
     shares = anisotropy(shared.slope[1], pairs).shares
     wanted = sorted({1, len(pairs.values)})
-    absent = "undefined at a critical point"
-    return [
-        exact(f"LAS_{k}", None if shares is None else float(shares[k - 1]), absent if shares is None else "")
-        for k in wanted
-    ]
+    if shares is None:
+        return [
+            Quantity(f"LAS_{k}", None, None, None, None, "estimate", "undefined at a critical point") for k in wanted
+        ]
+    scale = pairs.scale or 1.0
+    rows = []
+    for k in wanted:
+        # The angle of the eigenvectors is up to this over a gap that is not known.
+        amiss = float(pairs.residuals[:k].max()) / scale
+        unsure = "" if bool(pairs.converged[:k].all()) else ", not converged"
+        note = f"eigenvectors to a residual of {amiss:.0e} ‖H‖{unsure}"
+        rows.append(Quantity(f"LAS_{k}", float(shares[k - 1]), None, None, None, "estimate", note))
+    return rows
 
 
 def one_step_sharpness(shared: Shared) -> Rows:
     """S_ρ by one step along the gradient that there is."""
     found = one_step(shared.landscape, shared.settings.rho, *shared.slope)
     shared.spend(found.cost.gradients, found.cost.losses)
+    if found.raw is None:
+        note = "undefined: the gradient is zero; tw.quadratic_sharpness is not"
+        return [Quantity(f"sharpness at {found.rho:g}", None, None, None, None, "lower bound", note)]
     return [Quantity(f"sharpness at {found.rho:g}", found.value, None, found.value, None, "lower bound", "one step")]
 
 

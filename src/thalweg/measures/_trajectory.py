@@ -9,9 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from thalweg.errors import ArgumentError
-from thalweg.measures._bases import angle, points_of, require_like
+from thalweg.measures._bases import length, points_of, require_like, turn
 from thalweg.measures._trajectory_results import Trajectory
-from thalweg.vectors import VectorSpace
 
 # Entries of all points that are converted to double precision at a time.
 _PART = 1 << 22
@@ -111,20 +110,20 @@ class TrajectoryMeter:
         if self._first is not None and (gradient is not None) is not self._with_gradients:
             raise ArgumentError("gradient: expected one at every point or at none, got one at some points only.")
         self._with_gradients = gradient is not None
-        space = VectorSpace(len(first), first.dtype, first.device)
         # Kept while the model it may belong to moves on.
         point = theta.detach().clone()
         if gradient is not None:
-            self._turn(space, gradient.detach().clone())
+            self._turn(gradient.detach().clone())
         if self._first is None or self._last is None:
             self._first = self._last = point
             self._from_start.append(0.0)
             return
-        self._from_start.append(space.norm(point - self._first))
-        update = point - self._last
-        self._lengths.append(space.norm(update))
+        # Squares of single precision end at 1e-38 and 1e38.
+        self._from_start.append(length(point.double() - self._first.double()))
+        update = point.double() - self._last.double()
+        self._lengths.append(length(update))
         if self._update is not None:
-            self._turns.append(angle(space.dot(self._update, update), self._lengths[-2], self._lengths[-1]))
+            self._turns.append(turn(self._update, update))
         self._last, self._update = point, update
 
     def read(self) -> Trajectory:
@@ -135,13 +134,13 @@ class TrajectoryMeter:
         """
         if not self._lengths:
             raise ArgumentError(f"theta: expected at least 2 points before reading, got {len(self._from_start)}.")
-        length = math.fsum(self._lengths)
+        whole = math.fsum(self._lengths)
         return Trajectory(
             from_start=torch.tensor(self._from_start, dtype=torch.float64),
             update_lengths=torch.tensor(self._lengths, dtype=torch.float64),
             update_angles=tuple(self._turns),
-            length=length,
-            efficiency=min(1.0, self._from_start[-1] / length) if length > 0 else None,
+            length=whole,
+            efficiency=min(1.0, self._from_start[-1] / whole) if whole > 0 else None,
             gradient_norms=torch.tensor(self._norms, dtype=torch.float64) if self._with_gradients else None,
             gradient_angles=tuple(self._slope_turns) if self._with_gradients else None,
             explained=None,
@@ -150,15 +149,21 @@ class TrajectoryMeter:
             null_dimension=None,
         )
 
-    def _turn(self, space: VectorSpace, slope: Tensor) -> None:
-        self._norms.append(space.norm(slope))
+    def _turn(self, slope: Tensor) -> None:
+        slope = slope.double()
+        self._norms.append(length(slope))
         if self._slope is not None:
-            self._slope_turns.append(angle(space.dot(self._slope, slope), self._norms[-2], self._norms[-1]))
+            self._slope_turns.append(turn(self._slope, slope))
         self._slope = slope
 
 
-def gram_of_points(points: list[Tensor]) -> Tensor:
-    """Return the inner products of the points less their mean, shape (T + 1, T + 1), in double precision."""
+def gram_of_points(points: list[Tensor], unit: float = 1.0) -> Tensor:
+    """Return the inner products of the points less their mean, shape (T + 1, T + 1), in double precision.
+
+    Args:
+        points: As many vectors.
+        unit: What distances are measured in, so that their squares neither over- nor underflow.
+    """
     count, size = len(points), len(points[0])
     gram = torch.zeros(count, count, dtype=torch.float64)
     step = max(1, _PART // count)
@@ -166,6 +171,7 @@ def gram_of_points(points: list[Tensor]) -> Tensor:
         # Differences first, while the digits are there.
         stop = start + step
         part = torch.stack([point[start:stop].double() - points[0][start:stop].double() for point in points])
+        part /= unit
         part -= part.mean(dim=0)
         gram += (part @ part.mT).cpu()
     return gram
@@ -177,10 +183,11 @@ def _components(points: list[Tensor]) -> tuple[Tensor, Tensor] | None:
     Both come from the Gram matrix of the centred points. A component's sign is that of its largest coordinate.
     """
     count = len(points)
-    values, vectors = torch.linalg.eigh(gram_of_points(points))
+    unit = max(float((point.double() - points[0].double()).abs().max()) for point in points)
+    if unit == 0:
+        return None
+    values, vectors = torch.linalg.eigh(gram_of_points(points, unit))
     values, vectors = values.flip(0)[: count - 1].clamp_min(0), vectors.flip(1)[:, : min(2, count - 1)]
     total = float(values.sum())
-    if total <= 0:
-        return None
     signs = vectors.gather(0, vectors.abs().argmax(dim=0, keepdim=True)).sign()
-    return values / total, vectors * signs * values[: vectors.shape[1]].sqrt()
+    return values / total, vectors * signs * values[: vectors.shape[1]].sqrt() * unit

@@ -98,7 +98,9 @@ def two_nn(points: Points, *, discard: float = 0.1, duplicates: Literal["refuse"
 
 def _ratios(matrix: Tensor) -> tuple[Tensor, Tensor]:
     """Return ln(r₂/r₁) of every point, and its two nearest neighbours, shape (N, 2)."""
-    matrix = matrix - matrix.mean(dim=0)
+    # Ratios have no unit, and squares neither over- nor underflow in this one.
+    matrix = _in_unit(matrix)
+    matrix = _in_unit(matrix - matrix.mean(dim=0))
     squares = matrix.square().sum(dim=1)
     count = len(matrix)
     step = max(1, _BLOCK // count)
@@ -116,6 +118,11 @@ def _ratios(matrix: Tensor) -> tuple[Tensor, Tensor]:
         logs.append((first[:, 1] / first[:, 0]).log())
         neighbours.append(near.gather(1, place[:, :2]))
     return torch.cat(logs), torch.cat(neighbours)
+
+
+def _in_unit(matrix: Tensor) -> Tensor:
+    """Divide by a power of two near the largest entry, which changes no digit."""
+    return matrix / math.ldexp(1.0, math.frexp(float(matrix.abs().max()))[1] - 1)
 
 
 def _inflation(censored: Tensor, fitted: Tensor, value: float, nearest: Tensor) -> float:

@@ -1,10 +1,12 @@
 """The covariance of the gradients of single data items: the noise of stochastic gradients."""
 
+import warnings
 from typing import Literal
 
 from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
 
-from thalweg.errors import ObjectiveError
+from thalweg.errors import DependentItemsWarning, ObjectiveError
 from thalweg.landscape import Landscape
 from thalweg.landscape._batches import Batch
 from thalweg.operators._curvature import Curvature, EngineName, Way
@@ -34,7 +36,8 @@ def gradient_covariance(
     Valid for: gradients that differ. The mean is subtracted after the sum, so that where all gᵢ are the same to s
     digits the result has 2s digits less than the type holds; measure with ``dtype=torch.float64`` there. Landscapes in
     eval mode: in train mode items act on each other through batch norm, and g_i is the derivative of ℓ_i with what the
-    other items of its batch do to it, no gradient of one item. Build the landscape with ``mode="eval"``.
+    other items of its batch do to it, no gradient of one item: a warning says so, and the measures of noise refuse
+    it. Build the landscape with ``mode="eval"``.
 
     Cost of a product: that of the GGN, and one gradient at the first.
 
@@ -51,6 +54,9 @@ def gradient_covariance(
         MemoryBudgetError: From a product, if ``memory`` does not hold one sample.
         ObjectiveError: If the objective is a black box.
 
+    Warns:
+        DependentItemsWarning: If the model has batch norm in train mode.
+
     Example:
         >>> import thalweg as tw
         >>> model = torch.nn.Linear(1, 1, bias=False)
@@ -61,6 +67,7 @@ def gradient_covariance(
     """
     require_landscape(landscape)
     require_items(landscape, "gradient covariance")
+    warn_of_dependence(landscape)
     mean: list[Tensor] = []
 
     def centred(vectors: Tensor, product: Tensor, passes: Landscape) -> Tensor:
@@ -84,6 +91,37 @@ def require_items(landscape: Landscape, matrix: str) -> None:
         raise ObjectiveError(
             f"objective: expected one whose data items can be seen for the {matrix}, and {landscape.objective.name} is "
             "a black box. Use an objective with terms, see thalweg.objectives."
+        )
+
+
+def second_moment(landscape: Landscape) -> Curvature:
+    """Return Σ + ∇L∇Lᵀ, the mean of g_i g_iᵀ over the data items, without a difference of larger numbers.
+
+    Raises:
+        ObjectiveError: If the objective is a black box.
+    """
+    require_items(landscape, "second moment of gradients")
+    return Curvature("second moment of gradients", landscape, items_form(landscape), Way())
+
+
+def dependent(landscape: Landscape) -> bool:
+    """Whether data items act on one another, through batch norm in train mode."""
+    return landscape.mode == "train" and any(isinstance(part, _BatchNorm) for part in landscape.model.modules())
+
+
+def warn_of_dependence(landscape: Landscape) -> None:
+    """Warn where no item has a gradient of its own.
+
+    Warns:
+        DependentItemsWarning: If the model has batch norm in train mode.
+    """
+    if dependent(landscape):
+        warnings.warn(
+            "Through batch norm in train mode an item's loss depends on the other items of its batch, and it has no "
+            "gradient of its own: what is made of items changes with the batches. Build the landscape with "
+            "mode='eval', which uses the running statistics.",
+            DependentItemsWarning,
+            stacklevel=3,
         )
 
 

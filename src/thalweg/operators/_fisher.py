@@ -7,6 +7,7 @@ import torch
 from thalweg.errors import ArgumentError, ObjectiveError
 from thalweg.landscape import Landscape
 from thalweg.landscape._batches import Batch
+from thalweg.operators._covariance import warn_of_dependence
 from thalweg.operators._curvature import Curvature, EngineName, Way
 from thalweg.operators._drawn import with_drawn_targets
 from thalweg.operators._form import Congruence, Leaves, Values, identity
@@ -48,8 +49,8 @@ def fisher(
     (:func:`gradient_covariance`).
 
     Valid for: landscapes in eval mode. In train mode items act on each other through batch norm, so that terms have no
-    gradients of their own, and the empirical one depends on how the data are cut into batches. Build the landscape with
-    ``mode="eval"``.
+    gradients of their own, and the empirical one depends on how the data are cut into batches: a warning says so. Build
+    the landscape with ``mode="eval"``.
 
     Cost of a product: that of the GGN; "monte-carlo" makes one more pass without gradients when it is built.
 
@@ -70,6 +71,9 @@ def fisher(
         MemoryBudgetError: From a product, if ``memory`` does not hold one sample.
         ObjectiveError: If the objective does not declare what the kind needs.
 
+    Warns:
+        DependentItemsWarning: With kind="empirical", if the model has batch norm in train mode.
+
     Example:
         >>> import thalweg as tw
         >>> model = torch.nn.Linear(1, 2, bias=False)
@@ -89,6 +93,7 @@ def fisher(
         raise ArgumentError(f"draws, generator: expected neither with kind={kind!r}, which draws nothing.")
     if kind == "empirical":
         _require_terms(landscape)
+        warn_of_dependence(landscape)
         return Curvature("empirical fisher", landscape, _outer_products(landscape), way)
     if landscape.objective.draw is None:
         raise ObjectiveError(

@@ -12,7 +12,7 @@ from thalweg.landscape import Landscape
 from thalweg.landscape._batches import Batch, split
 from thalweg.landscape._gradients import gradients_of
 from thalweg.memory import free_bytes
-from thalweg.operators._covariance import require_items
+from thalweg.operators._covariance import require_items, warn_of_dependence
 from thalweg.operators._require import require_landscape
 from thalweg.operators.engines import cuttable
 
@@ -36,6 +36,9 @@ def gradient_gram(landscape: Landscape, *, memory: int | Literal["auto"] = "auto
         MemoryBudgetError: If ``memory`` does not hold two gradients.
         ObjectiveError: If the objective is a black box.
 
+    Warns:
+        DependentItemsWarning: If the model has batch norm in train mode.
+
     Example:
         >>> import thalweg as tw
         >>> model = torch.nn.Linear(1, 1, bias=False)
@@ -47,6 +50,7 @@ def gradient_gram(landscape: Landscape, *, memory: int | Literal["auto"] = "auto
     """
     require_landscape(landscape)
     require_items(landscape, "Gram matrix of gradients")
+    warn_of_dependence(landscape)
     space, count = landscape.space, landscape.count
     if memory != "auto" and (isinstance(memory, bool) or not isinstance(memory, int) or memory < 0):
         raise ArgumentError(f"memory: expected 'auto' or a number of bytes, got {memory!r}.")

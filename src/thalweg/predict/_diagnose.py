@@ -145,7 +145,7 @@ def diagnose(
     critical = items.critical_batch()
     step = items.first_step(product, gradient, asked)
     found = itertools.chain(
-        of_gradient(norm),
+        of_gradient(norm, loss),
         of_rate(asked.lr, limit, certain, small),
         of_noise(loss, floor, asked.batch, critical, step),
         of_layers(layers, norm),

@@ -114,14 +114,24 @@ def of_noise(
         )
 
 
-def of_gradient(norm: float) -> Iterator[Finding]:
+def of_gradient(norm: float, loss: float) -> Iterator[Finding]:
     """Look at the gradient as a whole."""
-    if norm == 0:
+    if norm == 0 and loss == 0:
+        yield Finding(
+            "note",
+            "gradient",
+            "The gradient is zero, and so is the loss: the data are fitted exactly.",
+            "There is nothing left to train.",
+            0.0,
+            0.0,
+        )
+    elif norm == 0:
         yield Finding(
             "severe",
             "gradient",
             "The gradient is zero: no step goes anywhere.",
-            "Start from another initialisation; zeros in all weights are a critical point.",
+            "Look whether it is a minimum, by tw.critical_point(L, steps=0). If not, start from another "
+            "initialisation; zeros in all weights are a critical point.",
             0.0,
             0.0,
         )
