@@ -8,7 +8,7 @@ cosine); lines at 11 points.
 
 Pairs that share a network are not independent, so there are ten pairs of twenty networks at each width. The model of
 P(conn | c) is fitted on the first half of them and held against the other half, at the levels where it says 0.1, 0.3,
-0.5, 0.7 and 0.9: all five levels of every pair for the scores, and one in turn for the p-value, whose outcomes must be
+0.5, 0.7 and 0.9: all levels together for the scores, and each by itself for its p-value, whose outcomes must be
 independent. Of eight networks all pairs are walked, for the level at which they are all connected.
 """
 
@@ -118,23 +118,18 @@ def critical(sweep: Sweep, kind: str) -> tw.CriticalWidth:
     return tw.critical_width(sweep.widths, sweep.rises(kind), THRESHOLD)
 
 
-def calibration(sweep: Sweep, kind: str) -> tuple[Reliability, Reliability]:
-    """Return how predictions for the second half of the pairs turn out: at all levels, and at one level a pair."""
-    predicted, happened = list[float](), list[bool]()
+def calibration(sweep: Sweep, kind: str) -> tuple[Reliability, list[Reliability]]:
+    """Return how predictions for the second half of the pairs turn out: at all levels together, and at each."""
+    happened = list[list[bool]]()
     for row in sweep.lines[kind]:
         half = len(row) // 2
         rate = variance_rate(*_rises(row[:half])).rate
         for line in row[half:]:
-            for chance in LEVELS:
-                level = connection_level(chance, line.start, line.end, line.length, rate)
-                predicted.append(chance)
-                happened.append(line.barrier.peak <= level)
-    # Of pair i the level i mod 5.
-    turn = [len(LEVELS) * i + i % len(LEVELS) for i in range(len(predicted) // len(LEVELS))]
-    return (
-        reliability(predicted, happened, bins=5),
-        reliability([predicted[i] for i in turn], [happened[i] for i in turn], bins=5),
-    )
+            levels = (connection_level(chance, line.start, line.end, line.length, rate) for chance in LEVELS)
+            happened.append([bool(line.barrier.peak <= level) for level in levels])
+    count = len(happened)
+    together = reliability(list(LEVELS) * count, [one for row in happened for one in row], bins=len(LEVELS))
+    return together, [reliability([chance] * count, [row[i] for row in happened]) for i, chance in enumerate(LEVELS)]
 
 
 def _line(scan: PathScan) -> Line:
@@ -201,14 +196,16 @@ def _rates(sweep: Sweep, kind: str) -> list[Finding]:
 
 
 def _predicted(sweep: Sweep, kind: str) -> list[Finding]:
-    case, (every, one) = _case(sweep, kind), calibration(sweep, kind)
-    observed = zip(every.predicted.tolist(), every.observed.tolist(), strict=True)
+    case, (together, each) = _case(sweep, kind), calibration(sweep, kind)
+    findings = list[Finding]()
+    for chance, one in zip(LEVELS, each, strict=True):
+        findings.append(found(case, f"connected where P is {chance}", one.base_rate))
+        findings += _known(case, f"connected where P is {chance}, p", one.p_value)
     return [
-        *(found(case, f"connected where P is {chance:.1f}", share) for chance, share in observed),
-        found(case, "Brier score", every.brier),
-        found(case, "calibration error", every.calibration_error),
-        *_known(case, "skill", every.skill),
-        *_known(case, "calibrated, p", one.p_value),
+        *findings,
+        found(case, "Brier score", together.brier),
+        found(case, "calibration error", together.calibration_error),
+        *_known(case, "skill", together.skill),
     ]
 
 
