@@ -97,6 +97,18 @@ def test_what_is_extrapolated_is_dashed_and_reaches_the_threshold():
     assert "extrapolated" in far.layout.xaxis.title.text
 
 
+def test_a_power_law_that_is_refuted_is_said_to_be():
+    table = [[3 * np.exp(-n / 40) * wobble for wobble in (0.95, 1.0, 1.05)] for n in WIDTHS]
+    caption = plot(critical_width(WIDTHS, table, 0.25)).layout.xaxis.title.text
+    assert "(no power law, p = " in caption
+    assert "(no power law, p = " in draw(critical_width(WIDTHS, table, 0.25)).axes[0].get_xlabel()
+    assert "no power law" not in plot(critical_width(WIDTHS, barriers(), 0.25)).layout.xaxis.title.text
+    # An extrapolated width is not written to five digits.
+    far = critical_width(WIDTHS, [[n**-0.2, 1.1 * n**-0.2] for n in WIDTHS], 0.09)
+    assert far.width > 1e5
+    assert f"{float(f'{far.width:.2g}'):.0f}, extrapolated" in plot(far).layout.xaxis.title.text
+
+
 def test_without_a_critical_width_there_is_no_mark_and_zeros_are_told_of():
     table = barriers(0.1)
     table[0][0] = 0.0

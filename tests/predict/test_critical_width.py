@@ -92,7 +92,14 @@ def test_barriers_that_do_not_fall_have_no_critical_width():
 def test_a_bent_law_is_told_from_a_straight_one():
     n = np.array(WIDTHS, dtype=float)[:, None]
     noise = np.exp(0.05 * np.random.default_rng(0).normal(size=(5, 6)))
-    assert critical_width(WIDTHS, (3 * np.exp(-n / 40) * noise).tolist(), 0.25).lack_of_fit < 1e-6
+    bent = critical_width(WIDTHS, (3 * np.exp(-n / 40) * noise).tolist(), 0.25)
+    assert bent.lack_of_fit < 1e-6
+    assert bent.bent
+    assert "no power law (lack of fit p = " in str(bent)
+    assert str(bent).endswith(f"half of the pairs at {bent.logistic_width:.3g}")
+    straight = critical_width(WIDTHS, planted(1).tolist(), 0.25)
+    assert not straight.bent
+    assert "power law" not in str(straight)
     p = [critical_width(WIDTHS, planted(seed).tolist(), 0.25, resamples=100).lack_of_fit for seed in range(100)]
     assert stats.kstest(p, "uniform").pvalue > 1e-3
 

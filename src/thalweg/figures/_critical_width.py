@@ -27,7 +27,7 @@ class _Drawn:
     width: float | None
     x_limits: tuple[float, float]
     y_limits: tuple[float, float]
-    caption: str
+    caption: tuple[str, str]
 
 
 @plot.register(CriticalWidth)
@@ -35,7 +35,8 @@ def plot_critical_width(result: CriticalWidth, *, title: str | None = None) -> S
     """Draw the barrier of each pair against the width, the fit, and the interval of the critical width.
 
     Both axes are logarithmic; barriers of 0 or less have no place there, and are counted below. The fit is dashed
-    outside of the widths measured. Of a sweep over depths, the fit is that at ``depth``.
+    outside of the widths measured, and the caption says where the barriers refute a power law. Of a sweep over depths,
+    the fit is that at ``depth``.
 
     Args:
         result: The fit.
@@ -78,7 +79,7 @@ def plot_critical_width(result: CriticalWidth, *, title: str | None = None) -> S
             type="log", range=[math.log10(limit) for limit in limits], tickvals=ticks,
             ticktext=[tick_text(v) for v in ticks],
         )  # fmt: skip
-    figure.update_xaxes(title_text=f"width<br>{drawn.caption}")
+    figure.update_xaxes(title_text=f"width<br>{'; '.join(drawn.caption)}")
     _screen.upright_title(figure, "barrier")
     _screen.legend_below(figure, rows=2)
     figure.update_layout(margin_b=128)
@@ -116,7 +117,7 @@ def draw_critical_width(result: CriticalWidth, axes: Axes | None = None, *, titl
     axes.minorticks_off()
     axes.set_xlim(*drawn.x_limits)
     axes.set_ylim(*drawn.y_limits)
-    _paper.quiet(axes, x=f"width\n{drawn.caption}", y="barrier")
+    _paper.quiet(axes, x="\n".join(["width", *drawn.caption]), y="barrier")
     _paper.legend(axes, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 
@@ -157,11 +158,15 @@ def _drawn(result: CriticalWidth) -> _Drawn:
     )
 
 
-def _caption(result: CriticalWidth) -> str:
-    law = f"exponent α = {number(result.exponent, 2)}"
+def _caption(result: CriticalWidth) -> tuple[str, str]:
+    # The line is drawn all the same, so that it must be said where the points refute it.
+    refuted = f" (no power law, p = {number(result.lack_of_fit, 1)})" if result.bent and result.lack_of_fit else ""
+    law = f"exponent α = {number(result.exponent, 2)}{refuted}"
     if result.width is None:
         found = "no critical width: barriers do not fall"
     else:
-        found = f"critical width {number(result.width)}" + (", extrapolated" if result.extrapolated else "")
+        # What is extrapolated is not known to five digits.
+        width = float(f"{result.width:.2g}") if result.extrapolated else result.width
+        found = f"critical width {number(width)}" + (", extrapolated" if result.extrapolated else "")
     dropped = f"; {result.dropped} of 0 or less not shown" if result.dropped else ""
-    return f"{law}; {found}{dropped}"
+    return law, f"{found}{dropped}"

@@ -63,6 +63,11 @@ class CriticalWidth(Record):
     level: float
     resamples: int
 
+    @property
+    def bent(self) -> bool:
+        """Whether the barriers are refuted to follow a power law, at 5 %."""
+        return self.lack_of_fit is not None and self.lack_of_fit < 0.05
+
     def barrier_at(self, width: float) -> float:
         """Return the fitted barrier at a width, for ``depth``; outside of ``widths`` it is extrapolated."""
         deep = 1.0 if self.depth_exponent is None or self.depth is None else self.depth**self.depth_exponent
@@ -78,4 +83,9 @@ class CriticalWidth(Record):
             f", extrapolated from widths {self.widths.min():g} to {self.widths.max():g}" if self.extrapolated else ""
         )
         dropped = f", {self.dropped} barriers of 0 or less left out" if self.dropped else ""
-        return f"critical width {self.width:.3g} [{low}, {high}] for ε = {self.threshold:g}{where}, {law}{dropped}"
+        doubt = f"; no power law (lack of fit p = {self.lack_of_fit:.1g})" if self.bent else ""
+        instead = f", half of the pairs at {self.logistic_width:.3g}" if doubt and self.logistic_width else ""
+        return (
+            f"critical width {self.width:.3g} [{low}, {high}] for ε = {self.threshold:g}{where}, {law}{dropped}"
+            f"{doubt}{instead}"
+        )
