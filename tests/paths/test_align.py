@@ -5,12 +5,13 @@ import json
 
 import pytest
 import torch
+from torch import Tensor, nn
 
 import thalweg as tw
 from tests.landscape import models
-from tests.landscape.models import randn
+from tests.landscape.models import randn, scrambled
 from tests.landscape.snapshot import unchanged
-from tests.paths.networks import CLASSES, CROSS, NETWORKS, SEQUENCES, Heads, landscape, perceptron, residual
+from tests.paths.networks import CLASSES, CROSS, NETWORKS, ROWS, SEQUENCES, Heads, landscape, perceptron, residual
 from tests.unchecked import unchecked
 from thalweg.errors import ArgumentError
 from thalweg.landscape import Landscape
@@ -246,3 +247,78 @@ def test_a_network_is_its_own_alignment():
     still = identity(found.symmetry)
     assert all(torch.equal(found.permutations[name], order) for name, order in still.items())
     assert (found.moved, found.before, found.after) == (0, 0, 0)
+
+
+class Outer(nn.Module):
+    """Every unit of one layer times every unit of another: an axis of two independent groups."""
+
+    def __init__(self, other: int) -> None:
+        super().__init__()
+        self.a, self.c, self.o = nn.Linear(4, 5), nn.Linear(4, other), nn.Linear(5 * other, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.o(torch.einsum("bi,bj->bij", self.a(x).tanh(), self.c(x).tanh()).flatten(1))
+
+
+def disordered(model: nn.Module, data: Tensor = ROWS) -> tuple[Landscape, Landscape]:
+    start = Landscape(model, CROSS, [(data, CLASSES)])
+    symmetry = permutations(start)
+    return start, permuted(start, symmetry, shuffled(symmetry, torch.Generator().manual_seed(3)))
+
+
+@pytest.mark.parametrize("other", [5, 6])
+def test_activations_of_two_independent_groups_on_one_axis(other):
+    assert align(*disordered(scrambled(Outer(other), 0)), method="activations").after == 0
+
+
+def dead() -> nn.Module:
+    """Units of the second layer that are always 0."""
+    model = scrambled(nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 3)), 0)
+    nn.init.zeros_(model[2].weight)
+    nn.init.zeros_(model[2].bias)
+    return model
+
+
+def twins() -> nn.Module:
+    """Two units that do the same and are read differently."""
+    model = scrambled(nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3)), 0)
+    with torch.no_grad():
+        model[0].weight[1], model[0].bias[1] = model[0].weight[4], model[0].bias[4]
+    return model
+
+
+@pytest.mark.parametrize("model", [dead, twins])
+def test_weights_decide_where_activations_do_not(model):
+    assert align(*disordered(model()), method="activations").after == 0
+
+
+@pytest.mark.parametrize("method", ["weights", "activations"])
+def test_weight_normalisation_is_followed(method):
+    norm = nn.utils.parametrizations.weight_norm
+    model = scrambled(nn.Sequential(norm(nn.Linear(4, 6)), nn.ReLU(), norm(nn.Linear(6, 3))), 0)
+    start, other = disordered(model)
+    assert [group.size for group in permutations(start).groups] == [6]
+    assert align(start, other, method=method).after == 0
+
+
+def test_another_number_of_heads_is_another_architecture():
+    class Attending(nn.Module):
+        def __init__(self, heads: int) -> None:
+            super().__init__()
+            self.a, self.o = nn.MultiheadAttention(8, heads, batch_first=True), nn.Linear(8, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.o(self.a(x, x, x, need_weights=False)[0].mean(1))
+
+    four, two = (Landscape(scrambled(Attending(h), 0), CROSS, [(randn(5, 3, 8), CLASSES)]) for h in (4, 2))
+    with pytest.raises(ArgumentError, match=r"connected as those of reference, got others around a\.in_proj_weight"):
+        align(four, two)
+
+
+def test_many_by_their_activations():
+    start, other = disordered(dead())
+    found = align_many([start, other, start], method="activations")
+    assert found.history == (0.0,)
+    assert found.converged
+    assert torch.equal(found.apply([start, other, start])[1].theta, start.theta)
+    assert found.cost.losses == 4

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import thalweg as tw
 from tests.formula import formula
 from tests.golden import INPUTS, g2
+from tests.paths.test_linear import image_landscape
 from tests.unchecked import unchecked
 from thalweg.errors import ArgumentError
 from thalweg.paths import Curve, PathScan, barrier, straight
@@ -241,3 +242,38 @@ def test_what_is_no_path_is_named():
         barrier(Curve(torch.zeros(2, 3)), landscape)
     with pytest.raises(ArgumentError, match="curve: expected one point with a finite loss at α = 1, got nan"):
         barrier(*along(lambda t: 1 / (1 - t)))
+
+
+def test_shares_stay_shares_and_accuracy_is_the_error_upside_down():
+    landscape = image_landscape(0)
+    curve = straight(landscape.theta, image_landscape(1).theta)
+    found, error = (barrier(curve, landscape, metric=metric, budget=17) for metric in ("accuracy", "error"))
+    assert found.path is not None
+    assert torch.equal(found.path.position, error.path.position)
+    assert 0 <= found.peak_interval[0] <= found.peak == found.peak_interval[1]
+    assert error.peak_interval == pytest.approx((1 - found.peak, 1 - found.peak_interval[0]))
+    assert (error.interval, error.between) == (pytest.approx(found.interval), found.between)
+    assert error.interval[1] <= 1
+
+
+def test_the_path_is_followed_up_to_a_gap():
+    """L = 4t(1 − t) but for a wall at ½ ± 0.02: the largest finite value is 0.9984."""
+    f = lambda t: torch.where((t - 0.5).abs() < 0.02, torch.inf, 4 * t * (1 - t))  # noqa: E731
+    found = barrier(*along(f))
+    assert 0.99 < found.peak <= 0.9984
+    assert found.interval is None
+    assert str(found).endswith("points not finite, not converged")
+    assert str(barrier(found.path)).endswith(f"{found.excluded} points not finite")
+
+
+def test_every_reference_has_its_interval():
+    found = barrier(*along(lambda t: 4 * t * (1 - t) + t))
+    peak, _ = truth(lambda t: 4 * t * (1 - t) + t)
+    for value, interval, reference in (
+        (found.max, found.max_interval, 1.0),
+        (found.mean, found.mean_interval, 0.5),
+        (found.min, found.min_interval, 0.0),
+    ):
+        assert interval[0] == value
+        assert interval[0] - 1e-12 <= peak - reference <= interval[1] + 1e-12
+    assert barrier(found.path).max_interval is None

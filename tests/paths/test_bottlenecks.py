@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 import thalweg as tw
 from tests.formula import formula
+from tests.paths.test_linear import image_landscape
 from tests.reporter import Reporter
 from tests.unchecked import unchecked
 from thalweg.errors import ArgumentError
-from thalweg.paths import bottlenecks, linear_path, path_maxima
+from thalweg.estimate import Cost
+from thalweg.paths import PathScan, bottlenecks, linear_path, path_maxima
 
 
 def matrix(*rows):
@@ -137,10 +139,46 @@ def test_a_path_with_a_loss_that_is_not_finite_is_no_way():
         (lambda: bottlenecks(matrix([0.0])).way(0, 1), r"second: expected a number from 0 to 0, got 1"),
         (lambda: path_maxima(wells()[:1]), r"minima: expected at least two landscapes, got 1"),
         (lambda: path_maxima(wells(), labels=("a",)), r"labels: expected 3, as there are minima, got 1"),
-        (lambda: path_maxima([1, 2]), r"landscape: expected"),
+        (lambda: path_maxima([1, 2]), r"minima\[0\]: expected a Landscape, got int"),
         (lambda: path_maxima(wells(), "linear"), r"path: expected a function such as linear_path, got str"),
     ],
 )
 def test_bad_input_is_refused(call, message):
     with unchecked(), pytest.raises(ArgumentError, match=message):
         call()
+
+
+def test_the_best_of_several_paths_counts():
+    """A NaN of one kind of path does not spoil another."""
+    ends = [formula(lambda t: (t[0] ** 2 - 1) ** 2 + t[1] ** 2, [x, 0.0]) for x in (-1.0, 1.0)]
+
+    def of(*loss):
+        return lambda a, b: PathScan(torch.zeros(2), torch.zeros(2), torch.tensor(loss), cost=Cost(losses=2))
+
+    found = path_maxima(ends, [of(0.0, math.nan), of(3.0, 2.0), of(0.5, 1.5), linear_path])
+    assert found.maxima[0, 1] == found.maxima[1, 0] == 1
+    assert found.chosen is not None
+    assert found.chosen.tolist() == [[-1, 3], [3, -1]]
+    assert found.cost.losses == 2 + 3 * 2 + 16
+    lost = path_maxima(ends, [of(0.0, math.nan)])
+    assert bool(lost.maxima[0, 1].isnan())
+    assert lost.chosen is not None
+    assert lost.chosen[0, 1] == -1
+
+
+def test_a_path_that_ends_below_its_minima_is_no_lower_than_they_are():
+    """Statistics that are re-estimated lower the ends; the networks themselves stay where they were."""
+    ends = [image_landscape(seed) for seed in (0, 1, 2)]
+    found = path_maxima(ends, lambda a, b: linear_path(a, b, points=3, statistics="re-estimated"))
+    assert bool((found.maxima >= torch.maximum(found.loss[:, None], found.loss)).all())
+    assert bottlenecks(found).parts == 1
+
+
+def test_a_path_without_losses_is_named():
+    with (
+        unchecked(),
+        pytest.raises(ArgumentError, match=r"path: expected a function that returns .* got a TrainedCurve"),
+    ):
+        path_maxima(wells()[:2], lambda a, b: tw.train_curve(a, b, steps=1))
+    with unchecked(), pytest.raises(ArgumentError, match=r"path: expected a function of two landscapes, or several"):
+        path_maxima(wells()[:2], [])

@@ -83,7 +83,7 @@ def test_statistics_re_estimated_at_every_point():
     assert float(stale.loss[1]) != pytest.approx(float(scan.loss[1]), rel=1e-3)
     assert (scan.statistics, stale.statistics) == ("re-estimated", "interpolated")
     assert "statistics re-estimated" in str(scan)
-    assert (scan.cost.losses, stale.cost.losses, line.cost.losses) == (6, 3, 8)
+    assert (scan.cost.losses, stale.cost.losses, line.cost.losses) == (8, 5, 8)
 
 
 def test_statistics_of_training_data_under_test_data():
@@ -162,4 +162,4 @@ def test_barriers_of_curves_and_their_data():
     assert found.linear == pytest.approx(barrier(scan, metric="error").linear)
     assert found.path is not None
     assert math.isclose(float(found.path.loss[2]), float(scan.loss[2]), rel_tol=1e-12)
-    assert found.cost.losses == 10
+    assert found.cost.losses == 2 + 10

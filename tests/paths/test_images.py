@@ -60,3 +60,20 @@ def test_tangents_point_to_the_higher_neighbour():
 def test_images_that_coincide_are_refused():
     with pytest.raises(ArgumentError, match=r"images: expected neighbours that differ, got 1 of 2 pairs that coincide"):
         lengths(torch.tensor([[0.0], [0.0], [1.0]]))
+
+
+@pytest.mark.parametrize("ratio", [10.0, 1e4])
+def test_uneven_images_stay_near_their_chain(ratio):
+    """Any curve through the nodes that leaves the chain by more than its own steps is no place for images."""
+    steps = torch.tensor([ratio, 1.0, ratio, 1.0, 1.0, ratio], dtype=torch.float64)
+    turns = torch.tensor([0.0, 2.0, 0.3, 2.5, -1.0, 1.0], dtype=torch.float64)
+    chain = torch.cat([torch.zeros(1, 2).double(), (steps * torch.stack([turns.cos(), turns.sin()])).T.cumsum(0)])
+    out = redistributed(chain)
+    assert out.abs().max() <= chain.abs().max() + ratio / 3
+
+
+def test_lengths_that_rounding_makes_equal_are_refused():
+    chain = torch.tensor([[0.0], [1.0], [1.0 + 2**-52], [1e9]], dtype=torch.float64)
+    chain = torch.cat([chain[:1] - 1e9, chain])
+    with pytest.raises(ArgumentError, match="images: expected neighbours that differ, got 1 of 4 pairs"):
+        lengths(chain)

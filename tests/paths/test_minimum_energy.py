@@ -335,3 +335,18 @@ VALLEY, END = in_the_valley()
 def test_bad_input_is_refused(call, message):
     with unchecked(), pytest.raises(ArgumentError, match=message):
         call()
+
+
+def test_a_string_between_slopes_does_not_run_away():
+    """Ends that are no minima: images slide off, their spacing gets uneven, and a cubic spline would overshoot."""
+    landscape = formula(lambda t: (t[0] ** 2 + 20 * t[1] ** 2) / 2, [-1.0, 0.0])
+    path = string_method(landscape, torch.tensor([0.4, 0.8], dtype=torch.float64), images=5)
+    assert path.converged
+    assert float(path.loss.max()) == pytest.approx(6.48)
+
+
+def test_images_that_run_away_are_told_of():
+    landscape = formula(lambda t: t[0] ** 2 - 3 * t[1] ** 2, [-1.0, 0.1])
+    end = torch.tensor([1.0, 0.1], dtype=torch.float64)
+    with pytest.raises(NonFiniteError, match=r"the highest loss of the chain has run away to .* smaller steps"):
+        string_method(landscape, end, images=5, step=3.0)

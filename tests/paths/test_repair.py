@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn import functional
 
 import thalweg as tw
+from tests.landscape.models import randn, scrambled
 from tests.paths.networks import CLASSES, CROSS, ROWS, landscape, perceptron
 from thalweg.errors import ArgumentError
 from thalweg.landscape import Landscape
@@ -127,3 +128,39 @@ def test_barriers_of_trained_networks_fall(kind):
         # Measured: perceptron 0.35, 0.01, 0.003; batch norm 2.4, 1.1 (0.6), 0.24.
         assert straight < (0.1 if kind == "perceptron" else 0.7) * raw
         assert repaired < 0.8 * straight
+
+
+class Turned(nn.Module):
+    """A layer over channels that lie behind the places: PyTorch multiplies first, and adds the bias afterwards."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.o = nn.Linear(5, 7), nn.Linear(7, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.o(torch.relu(self.a(x.transpose(1, 2))).mean(1))
+
+
+def test_a_bias_that_is_added_afterwards_is_the_layers():
+    data = randn(5, 5, 8)
+    start, end = (Landscape(scrambled(Turned(), seed), CROSS, [(data, CLASSES)]) for seed in (1, 2))
+    repairs = Repairs(start, end)
+    assert [layer.bias for layer in repairs.layers] == ["a.bias"]
+
+    def outputs(there: Landscape) -> torch.Tensor:
+        tensors = there.split(there.theta)
+        return functional.linear(data.transpose(1, 2), tensors["a.weight"], tensors["a.bias"]).flatten(0, 1)
+
+    now, ours, theirs = map(outputs, (repairs.at(0.3), start, end))
+    for statistic in (lambda x: x.mean(0), lambda x: x.std(0, correction=0)):
+        wanted = 0.7 * statistic(ours) + 0.3 * statistic(theirs)
+        torch.testing.assert_close(statistic(now), wanted, rtol=1e-10, atol=1e-10)
+
+
+def test_statistics_of_training_data_under_test_data():
+    train = [(randn(9, 4, seed=5), CLASSES[:1].expand(9))]
+    start, end = perceptron(1), perceptron(2)
+    found = repaired_path(start, end, points=3, estimate_on=train)
+    expected = start.loss(Repairs(start.on(train), end.on(train)).at(0.5).theta)
+    assert float(found.loss[1]) == pytest.approx(expected, rel=1e-12)
+    assert float(repaired_path(start, end, points=3).loss[1]) != pytest.approx(expected, rel=1e-3)

@@ -9,7 +9,7 @@ from scipy import stats
 
 from tests.unchecked import unchecked
 from thalweg.errors import ArgumentError
-from thalweg.predict import reliability, variance_rate, variance_rate_law
+from thalweg.predict import critical_width, reliability, variance_rate, variance_rate_law
 from thalweg.theory import connection_probability, rise_moment
 
 
@@ -152,3 +152,24 @@ def test_tensors_are_taken_and_sentences_written():
 def test_bad_input_is_refused(call, message):
     with unchecked(), pytest.raises(ArgumentError, match=message):
         call()
+
+
+def test_what_could_not_happen_and_did_refutes():
+    found = reliability([0.0, 0.0, 1.0], [True, False, True])
+    assert (found.chi_squared, found.p_value) == (None, pytest.approx(1 / 2001))
+    mixed = reliability([0.5, 0.5, 0.0], [True, False, True])
+    assert mixed.p_value == pytest.approx(1 / 2001)
+    assert reliability([0.0, 1.0], [False, True]).p_value is None
+
+
+def test_wrong_types_are_named():
+    for call, message in (
+        (lambda: variance_rate([1.0, 2.0], [1.0, 2.0], level="x"), "level: expected a number strictly between 0 and 1"),
+        (lambda: variance_rate_law([1, 2], [0.1, 0.2]), "rates: expected what variance_rate returns"),
+        (
+            lambda: critical_width([1, 2, 4], [[1.0], [0.5], [0.2]], threshold="a"),
+            "threshold: expected a number above 0",
+        ),
+    ):
+        with unchecked(), pytest.raises(ArgumentError, match=message):
+            call()

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -116,3 +117,18 @@ def test_arrays_are_broadcast_and_numbers_stay_numbers():
 def test_bad_input_is_refused(call, message):
     with unchecked(), pytest.raises(ArgumentError, match=message):
         call()
+
+
+@pytest.mark.parametrize(("distance", "rate"), [(0.0, 0.5), (2.0, 0.0), (1e-200, 1e-200)])
+def test_without_variance_the_path_is_its_chord(distance, rate):
+    found = connection_probability(np.array([0.3, 0.4, 0.5]), 0.2, 0.4, distance, rate)
+    assert found.tolist() == [0.0, 1.0, 1.0]
+
+
+def test_shapes_and_types_that_do_not_fit_are_named():
+    with pytest.raises(ArgumentError, match=r"expected shapes that can be broadcast .* got \(2,\), \(3,\)"):
+        connection_probability([1.0, 2.0], [0.0, 0.1, 0.2], 0.0, 1.0, 1.0)
+    with pytest.raises(ArgumentError, match="level: expected a number or an array"):
+        connection_probability(torch.ones(1, requires_grad=True), 0.0, 0.0, 1.0, 1.0)
+    with pytest.raises(ArgumentError, match="order: expected a number above -2"):
+        rise_moment([1, 2], 1.0, 1.0)

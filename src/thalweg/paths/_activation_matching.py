@@ -9,10 +9,15 @@ from torch import Tensor
 from thalweg.landscape import Landscape
 from thalweg.paths._activations import layers, over_batches, record, standing
 from thalweg.paths._assignment import Gains, best_order, blocks, no_gains
-from thalweg.paths._layout import Run, runs
+from thalweg.paths._layout import Run, identity, runs
 from thalweg.paths._permutation_results import HiddenUnits, PermutationSymmetry
 from thalweg.paths._propagation import propagate
 from thalweg.paths._trace import movable
+from thalweg.paths._weight_matching import Matcher, Order
+
+# The most that weights count for, in units of a correlation: above its rounding, and below what tells units apart.
+_TIES = 1e-4
+_SWEEPS = 20
 
 
 @dataclass
@@ -59,7 +64,7 @@ def match_activations(reference: Landscape, other: Landscape, symmetry: Permutat
     """Return the order with the largest sum of correlations between what layers read and write (Li et al., 2015)."""
     sizes = {group.name: group.size for group in symmetry.groups}
     pairs = blocks(symmetry)
-    moments = dict[tuple[str, int, int], Moments]()
+    moments = dict[tuple[str, int, int, str], Moments]()
     with reference.reading():
         ours, theirs = standing(reference), standing(other)
         places: dict[str, list[tuple[int, int, Run]]] | None = None
@@ -74,14 +79,41 @@ def match_activations(reference: Landscape, other: Landscape, symmetry: Permutat
             for name, there in places.items():
                 for axis, number, run in there:
                     _add(moments, (name, axis, number), run, pairs, a[name].movedim(axis, 0), b[name].movedim(axis, 0))
-    order = dict[str, Tensor]()
+    correlations, order = dict[str, Gains](), identity(symmetry)
     for root, inner in pairs:
-        gains = no_gains(root, inner)
+        gains = correlations[root.name] = no_gains(root, inner)
         for held in moments.values():
             if held.root == root.name:
                 _gain(gains, held)
         order.update(best_order(gains))
+    matcher = Matcher(reference.split(reference.theta), other.split(other.theta), symmetry)
+    return _ties_broken(correlations, order, matcher)
+
+
+def _ties_broken(correlations: Mapping[str, Gains], order: Order, matcher: Matcher) -> Order:
+    """Put units in the order of their weights wherever correlations leave it open: dead units, or equal ones."""
+    known: set[str] | None = set()
+    for _ in range(_SWEEPS):
+        before = {name: value.clone() for name, value in order.items()}
+        for root, inner in matcher.blocks:
+            weights = matcher.gains(root, inner, order, known)
+            order.update(best_order(_with_share(correlations[root.name], weights)))
+            if known is not None:
+                known |= set(matcher.of[root.name])
+        if known is None and all(bool((before[name] == value).all()) for name, value in order.items()):
+            break
+        # The first sweep recognises units whose neighbours are in no order yet.
+        known = None
     return order
+
+
+def _with_share(gains: Gains, weights: Gains) -> Gains:
+    """Add a small share of what is gained by weights, too small to matter where activations differ."""
+    tables = [weights.direct, *weights.nested.values()]
+    largest = max((float(table.abs().max()) for table in tables if table.numel()), default=0.0)
+    share = _TIES / largest if largest > 0 else 0.0
+    nested = {name: table + share * weights.nested[name] for name, table in gains.nested.items()}
+    return Gains(gains.group, gains.inner, gains.direct + share * weights.direct, nested)
 
 
 def _places(labels: list[str | None], sizes: Mapping[str, int]) -> list[tuple[int, int, Run]]:
@@ -95,7 +127,7 @@ def _places(labels: list[str | None], sizes: Mapping[str, int]) -> list[tuple[in
 
 
 def _add(
-    moments: dict[tuple[str, int, int], Moments],
+    moments: dict[tuple[str, int, int, str], Moments],
     key: tuple[str, int, int],
     run: Run,
     pairs: list[tuple[HiddenUnits, tuple[HiddenUnits, ...]]],
@@ -113,7 +145,8 @@ def _add(
             value[run.places.to(value.device)].movedim(front, list(range(len(front)))).reshape(width, -1).double()
             for value in (ours, theirs)
         )
-        moments.setdefault(key, Moments(root.name, names)).add(a, b)
+        # A run of two independent groups has moments of its own for each.
+        moments.setdefault((*key, root.name), Moments(root.name, names)).add(a, b)
 
 
 def _gain(gains: Gains, found: Moments) -> None:

@@ -52,12 +52,13 @@ class AffineLayer:
     """A product with a parameter.
 
     Attributes:
-        output: Name of the operation.
+        output: Name of the operation that gives the preactivations: the product, or the sum with the bias.
         reads: Name of what it reads.
         weight: Name of the parameter.
         weight_axis: Which of the parameter's axes the output's units are on.
         bias: Name of what is added, if that is a parameter.
-        axis: Which axis of the output its units are on: with one of rows or items before it, the second.
+        axis: Which axis of the output its units are on: with one of rows or items before it, the second;
+            the last where more come before.
     """
 
     output: str
@@ -89,9 +90,36 @@ def affine_layers(found: Trace) -> list[AffineLayer]:
             weight, turned = weight.args[0], False
         if weight not in names or not _once(weight):
             continue
+        output = node
+        if kind is aten.mm:
+            output, bias = _with_bias(node)
         added = names[bias] if bias in names and _once(bias) else None
-        out.append(AffineLayer(node.name, data.name, names[weight], int(turned), added))
+        # Rows or items come before the units, and pixels behind them.
+        axis = 1 if kind is aten.convolution else output.meta["val"].ndim - 1
+        out.append(AffineLayer(output.name, data.name, names[weight], int(turned), added, axis))
     return out
+
+
+def _with_bias(product: fx.Node) -> tuple[fx.Node, fx.Node | None]:
+    """Follow a product whose bias is added afterwards, as that of data which do not lie in one piece.
+
+    Returns:
+        The sum and the bias; the product and ``None`` where nothing of the kind happens.
+    """
+    node, units = product, product.meta["val"].shape[-1]
+    while len(node.users) == 1:
+        (user,) = node.users
+        kind = getattr(user.target, "overloadpacket", None)
+        if kind in (aten.view, aten._unsafe_view) and user.meta["val"].shape[-1] == units:  # noqa: SLF001 - a name
+            node = user
+            continue
+        others = [other for other in user.args[:2] if other is not node]
+        if kind in (aten.add, aten.add_) and len(others) == 1 and not user.kwargs:
+            (other,) = others
+            if isinstance(other, fx.Node) and other.op == "placeholder" and other.meta["val"].shape == (units,):
+                return user, other
+        break
+    return product, None
 
 
 def _once(node: fx.Node) -> bool:

@@ -12,8 +12,9 @@ from thalweg.estimate import Cost
 from thalweg.landscape import Landscape
 from thalweg.paths._activation_matching import match_activations
 from thalweg.paths._alignment_results import NetworkAlignment
-from thalweg.paths._layout import identity
-from thalweg.paths._permutation_results import PermutationSymmetry
+from thalweg.paths._alike import require_generator, require_landscape
+from thalweg.paths._layout import identity, runs
+from thalweg.paths._permutation_results import HiddenUnits, PermutationSymmetry
 from thalweg.paths._permuted import permuted, require_same_function
 from thalweg.paths._symmetry import permutations
 from thalweg.paths._weight_matching import match_weights
@@ -41,8 +42,8 @@ def align(
     reach, so that both levels are optimal together. It starts from the order in which units are recognised by what
     does not depend on the order of the others (their sorted weights), from where they stand, and from random
     orders, and keeps the best. The distance never rises, and a network that was only permuted is recognised
-    exactly. "activations" correlates what layers read and write on the reference's data (Li et al., 2015), and
-    needs no iteration.
+    exactly. "activations" correlates what layers read and write on the reference's data (Li et al., 2015); units
+    between which that does not decide, as dead ones, stand in the order of their weights.
 
     Cost: "weights" none on data, except one pass over one batch of each network to trace it and four to check; each
     sweep permutes the weights once and solves an assignment, O(n³), for every group. "activations" traces and runs
@@ -79,10 +80,10 @@ def align(
         (tensor([1, 3, 4, 0, 2]), 0.0)
     """
     started = time.perf_counter()
-    if method not in ("weights", "activations"):
-        raise ArgumentError(f"method: expected 'weights' or 'activations', got {method!r}.")
+    require_method(method)
     require_counts(restarts=restarts, sweeps=sweeps)
-    require_one_architecture([reference, other])
+    require_generator(generator)
+    require_one_architecture([reference, other], ("reference", "other"))
     symmetry = shared_symmetry([reference, other], symmetry)
     ours, theirs = (landscape.split(landscape.theta) for landscape in (reference, other))
     before = float(torch.linalg.vector_norm((reference.theta - other.theta).double()))
@@ -119,9 +120,10 @@ def shared_symmetry(landscapes: Sequence[Landscape], symmetry: PermutationSymmet
     """Find the symmetry of networks of one architecture, unless it is given.
 
     Raises:
-        ArgumentError: If their layers are connected in different ways.
+        ArgumentError: If their layers are connected in different ways, or the symmetry given is of another network.
     """
     if symmetry is not None:
+        _require_fitting(symmetry, landscapes[0])
         return symmetry
     found = permutations(landscapes[0])
     models = {id(landscapes[0].model)}
@@ -129,8 +131,7 @@ def shared_symmetry(landscapes: Sequence[Landscape], symmetry: PermutationSymmet
         if id(landscape.model) in models:
             continue
         models.add(id(landscape.model))
-        ours = {(axis.tensor, axis.axis): axis.units for axis in found.axes}
-        theirs = {(axis.tensor, axis.axis): axis.units for axis in permutations(landscape, check=False).axes}
+        ours, theirs = _connections(found), _connections(permutations(landscape, check=False))
         if not any(one.operation == "the check" for one in found.frozen) and ours != theirs:
             differing = [key[0] for key in ours | theirs if ours.get(key) != theirs.get(key)]
             raise ArgumentError(
@@ -139,16 +140,14 @@ def shared_symmetry(landscapes: Sequence[Landscape], symmetry: PermutationSymmet
     return found
 
 
-def require_one_architecture(landscapes: Sequence[Any]) -> None:
+def require_one_architecture(landscapes: Sequence[Landscape], names: Sequence[str] = ()) -> None:
     """Refuse networks whose parameters or buffers do not have the same names, shapes, type and device.
 
     Raises:
         ArgumentError: If one is no landscape, or they differ; the message lists the layers that do.
     """
-    for order, landscape in enumerate(landscapes):
-        if not isinstance(landscape, Landscape):
-            name = "other" if order else "reference"
-            raise ArgumentError(f"{name}: expected a Landscape, got {type(landscape).__name__}.")
+    for landscape, name in zip(landscapes, names or _numbered(landscapes), strict=True):
+        require_landscape(name, landscape)
     first = landscapes[0]
     shapes = _shapes(first)
     for other in landscapes[1:]:
@@ -164,6 +163,45 @@ def require_one_architecture(landscapes: Sequence[Any]) -> None:
             )
 
 
+def _require_fitting(symmetry: Any, landscape: Landscape) -> None:
+    if not isinstance(symmetry, PermutationSymmetry):
+        raise ArgumentError(f"symmetry: expected what permutations returns, got {type(symmetry).__name__}.")
+    shapes, sizes = _shapes(landscape), {group.name: group.size for group in symmetry.groups}
+    for axis in symmetry.axes:
+        units = sum(run.places.numel() for run in runs(axis.units, sizes))
+        shape = shapes.get(axis.tensor)
+        if shape is not None and (axis.axis >= len(shape) or shape[axis.axis] != units):
+            raise ArgumentError(
+                f"symmetry: expected one of this network, got {units} units on axis {axis.axis} of {axis.tensor}, "
+                f"which is {_shape(shape)}."
+            )
+
+
+def _connections(symmetry: PermutationSymmetry) -> dict[tuple[str, int], tuple[str, tuple[HiddenUnits, ...]]]:
+    """Return what stands along each axis: as many units in another number of heads have the same names."""
+    return {
+        (axis.tensor, axis.axis): (
+            axis.units,
+            tuple(group for group in symmetry.groups if group.name in _words(axis.units)),
+        )
+        for axis in symmetry.axes
+    }
+
+
+def _words(units: str) -> set[str]:
+    return set(units.replace("(", "").replace(")", "").split(" "))
+
+
+def require_method(method: str) -> None:
+    """Refuse what is no way of matching units.
+
+    Raises:
+        ArgumentError: If it is none.
+    """
+    if method not in ("weights", "activations"):
+        raise ArgumentError(f"method: expected 'weights' or 'activations', got {method!r}.")
+
+
 def require_counts(**counts: int) -> None:
     """Refuse what is no positive whole number.
 
@@ -173,6 +211,10 @@ def require_counts(**counts: int) -> None:
     for name, value in counts.items():
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise ArgumentError(f"{name}: expected a whole number of at least 1, got {value!r}.")
+
+
+def _numbered(landscapes: Sequence[Landscape]) -> list[str]:
+    return [f"landscapes[{place}]" for place in range(len(landscapes))]
 
 
 def _shapes(landscape: Landscape) -> dict[str, tuple[int, ...]]:

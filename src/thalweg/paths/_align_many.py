@@ -10,8 +10,10 @@ from torch import Tensor
 from thalweg.errors import ArgumentError
 from thalweg.estimate import Cost
 from thalweg.landscape import Landscape
-from thalweg.paths._align import require_counts, require_one_architecture, shared_symmetry
+from thalweg.paths._activation_matching import match_activations
+from thalweg.paths._align import Method, require_counts, require_method, require_one_architecture, shared_symmetry
 from thalweg.paths._alignment_results import JointAlignment
+from thalweg.paths._alike import require_generator
 from thalweg.paths._layout import identity, moved
 from thalweg.paths._permutation_results import PermutationSymmetry
 from thalweg.paths._permuted import permuted, require_same_function
@@ -22,6 +24,7 @@ from thalweg.progress import Progress, track
 def align_many(
     landscapes: Sequence[Landscape],
     *,
+    method: Method = "weights",
     symmetry: PermutationSymmetry | None = None,
     sweeps: int = 50,
     generator: torch.Generator | None = None,
@@ -33,14 +36,17 @@ def align_many(
 
     First each is aligned with the first; then, in random order, each with the mean of the others, until none changes
     (MergeMany of Ainsworth et al., 2023). The sum never rises. No network is the reference: the first alone keeps its
-    order at the start.
+    order at the start. With ``method="activations"`` each is put in the order of the first by what its units do, as
+    :func:`align` does, and nothing is iterated: the first stays.
 
-    Cost: none on data, except for tracing and checking; each sweep matches every network's weights once.
+    Cost: "weights" none on data, except for tracing and checking; each sweep matches every network's weights once.
+    "activations" runs the first network m − 1 times on its data, and each of the others once.
 
     Valid for: networks of one architecture; a local optimum, as :func:`align`.
 
     Args:
         landscapes: At least two.
+        method: "weights" or "activations".
         symmetry: From :func:`permutations`; found anew by default.
         sweeps: At most so many passes through all networks.
         generator: Of the order of turns; ``None`` is a fresh one of seed 0.
@@ -61,12 +67,43 @@ def align_many(
     """
     started = time.perf_counter()
     require_counts(sweeps=sweeps)
+    require_method(method)
+    require_generator(generator)
+    if not isinstance(landscapes, Sequence):
+        raise ArgumentError(f"landscapes: expected a list of at least 2, got {type(landscapes).__name__}.")
     if len(landscapes) < 2:
         raise ArgumentError(f"landscapes: expected at least 2, got {len(landscapes)}.")
     require_one_architecture(landscapes)
     symmetry = shared_symmetry(landscapes, symmetry)
     source = torch.Generator().manual_seed(0) if generator is None else generator
     weights = [landscape.split(landscape.theta) for landscape in landscapes]
+    if method == "weights":
+        orders, history, converged = _merged(weights, symmetry, sweeps, source, progress)
+    else:
+        found = [match_activations(landscapes[0], other, symmetry) for other in landscapes[1:]]
+        orders, converged = [identity(symmetry), *found], True
+        history = [_spread(weights, orders, symmetry)]
+    aligned = [permuted(one, symmetry, order) for one, order in zip(landscapes, orders, strict=True)]
+    return JointAlignment(
+        permutations=tuple(orders),
+        symmetry=symmetry,
+        history=tuple(history),
+        converged=converged,
+        deviation=max(require_same_function(*pair, symmetry) for pair in zip(landscapes, aligned, strict=True)),
+        cost=Cost(
+            losses=2 * (len(landscapes) - 1) if method == "activations" else 0, seconds=time.perf_counter() - started
+        ),
+    )
+
+
+def _merged(
+    weights: list[dict[str, Tensor]],
+    symmetry: PermutationSymmetry,
+    sweeps: int,
+    source: torch.Generator,
+    progress: bool | Progress,
+) -> tuple[list[dict[str, Tensor]], list[float], bool]:
+    """Return an order for each network, the spread after each sweep, and whether none moved in the last."""
     matches = [
         match_weights(weights[0], theirs, symmetry, restarts=2, sweeps=sweeps, generator=source)
         for theirs in weights[1:]
@@ -89,15 +126,7 @@ def align_many(
                 converged = True
                 break
             history.append(_spread(weights, orders, symmetry))
-    aligned = [permuted(one, symmetry, order) for one, order in zip(landscapes, orders, strict=True)]
-    return JointAlignment(
-        permutations=tuple(orders),
-        symmetry=symmetry,
-        history=tuple(history),
-        converged=converged,
-        deviation=max(require_same_function(*pair, symmetry) for pair in zip(landscapes, aligned, strict=True)),
-        cost=Cost(seconds=time.perf_counter() - started),
-    )
+    return orders, history, converged
 
 
 def _spread(weights: list[dict[str, Tensor]], orders: list[dict[str, Tensor]], symmetry: PermutationSymmetry) -> float:

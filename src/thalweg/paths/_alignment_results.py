@@ -61,7 +61,8 @@ class JointAlignment(Record):
     Attributes:
         permutations: For each network the order of each group.
         symmetry: The groups, and where they are.
-        history: Mean distance of a network from the mean of all, after each sweep, falling.
+        history: Mean distance of a network from the mean of all, after each sweep, falling; one entry where nothing is
+            iterated.
         converged: Whether no network moved in the last sweep.
         deviation: Largest change of an aligned network's outputs as a share of the largest.
         cost: What it took.

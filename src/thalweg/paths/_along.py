@@ -10,7 +10,7 @@ from thalweg.errors import ArgumentError
 from thalweg.landscape import Landscape, reestimated_buffers
 from thalweg.landscape._batches import Batch
 from thalweg.landscape._reestimated import has_statistics
-from thalweg.paths._curve import Curve
+from thalweg.paths._curve import Curve, require_nodes
 
 Statistics = Literal["interpolated", "re-estimated"]
 
@@ -33,7 +33,7 @@ def walk(
         statistics: Of batch norm.
         estimate_on: The batches that they are estimated on; by default those of ``start``.
     """
-    require_statistics(statistics)
+    require_statistics(statistics, estimate_on)
     own = start.buffers
     theirs = own if end is None else end.buffers
 
@@ -66,14 +66,19 @@ def mixed(first: dict[str, Tensor], last: dict[str, Tensor], alpha: float) -> di
     }
 
 
-def require_statistics(statistics: str) -> None:
-    """Refuse what is no way to treat statistics.
+def require_statistics(statistics: str, estimate_on: object = None) -> None:
+    """Refuse what is no way to treat statistics, and batches that are not read.
 
     Raises:
-        ArgumentError: If it is none.
+        ArgumentError: If it is none, or batches are given though nothing is estimated.
     """
     if statistics not in ("interpolated", "re-estimated"):
         raise ArgumentError(f"statistics: expected 'interpolated' or 're-estimated', got {statistics!r}.")
+    if estimate_on is not None and statistics == "interpolated":
+        raise ArgumentError(
+            f"estimate_on: expected None with statistics='interpolated', got {type(estimate_on).__name__}. Give "
+            "statistics='re-estimated' to estimate them on these batches."
+        )
 
 
 def require_curve(curve: Curve, start: Landscape, end: Landscape | None) -> None:
@@ -82,6 +87,7 @@ def require_curve(curve: Curve, start: Landscape, end: Landscape | None) -> None
     Raises:
         ArgumentError: If its nodes have another size, type or device, or its ends are other points.
     """
+    require_nodes(curve)
     curve.weights(0.0)
     nodes, space = curve.nodes, start.space
     if nodes.shape[1] != space.size:

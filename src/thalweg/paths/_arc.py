@@ -9,7 +9,7 @@ import torch
 from scipy import integrate
 
 from thalweg.errors import ArgumentError
-from thalweg.paths._curve import Curve
+from thalweg.paths._curve import Curve, require_nodes
 
 
 def curve_length(curve: Curve, first: float = 0.0, last: float = 1.0) -> float:
@@ -100,6 +100,7 @@ def _along_bezier(products: np.ndarray) -> Callable[[float, float], float]:
 
 def _products(curve: Curve) -> np.ndarray:
     """The inner products of the steps between nodes, in double precision, one row at a time."""
+    require_nodes(curve)
     curve.weights(0.0)
     steps = [(after - before).double() for before, after in itertools.pairwise(curve.nodes)]
     return np.array([[float(torch.dot(one, other)) for other in steps] for one in steps])

@@ -1,5 +1,6 @@
 """How far the loss rises on the way."""
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -14,10 +15,10 @@ from thalweg.landscape import Landscape
 from thalweg.landscape._batches import Batch
 from thalweg.landscape._sampling import grid, sample
 from thalweg.measures._require import require_radius, require_real
-from thalweg.paths._alike import require_alike
+from thalweg.paths._alike import require_one_function
 from thalweg.paths._along import Statistics, passes, require_curve, walk
 from thalweg.paths._arc import distances
-from thalweg.paths._bracket import bracket, refine
+from thalweg.paths._bracket import Height, bracket, refine
 from thalweg.paths._curve import Curve
 from thalweg.paths._curve_results import TrainedCurve
 from thalweg.paths._results import Barrier, PathScan
@@ -51,14 +52,15 @@ def barrier(
     values: the maximum is then *bracketed*, as ``interval`` and ``peak_interval`` say.
 
     Cost: none for a scan. For a curve one pass without gradients a point, at most ``budget``; two where statistics are
-    re-estimated.
+    re-estimated; and two that check that the curve ends where ``end`` stands, if that is given.
 
     Valid for: the lower ends of the intervals are certain. The upper ends rest on an assumption about the path between
     its points: that no part of it is steeper than ``safety`` times the steepest of three secants, its own and those of
     its neighbours (and than ``safety`` times the steepest of all, for the widest parts, in proportion to their width).
     No smoothness is asked for, so that the kinks of ReLU networks are allowed; a spike that all points missed is not.
-    Accuracies are steps, steeper the closer one looks: on few samples their intervals stay wide. Points outside [0, 1]
-    do not count. Where a loss is not finite there is no upper end, and ``converged`` is false.
+    Accuracies are steps, steeper the closer one looks: on few samples their intervals stay wide, though within
+    [0, 1]. Points outside [0, 1] do not count. Where a loss is not finite there is no upper end, and ``converged`` is
+    false; the path is then followed up to the gaps as far as the budget goes.
 
     Args:
         path: From :func:`linear_path`, :func:`curve_scan` or :func:`train_curve`; :func:`thalweg.paths.straight` makes
@@ -76,8 +78,9 @@ def barrier(
         progress: ``True`` for a bar on the terminal, or a reporter, see :mod:`thalweg.progress`.
 
     Raises:
-        ArgumentError: If 0 or 1 is not among the positions, the loss there is not finite, there is no such metric, or
-            the curve does not belong to the landscapes.
+        ArgumentError: If 0 or 1 is not among the positions, the loss there is not finite, there is no such metric,
+            the curve does not belong to the landscapes, or they are not ends of one path.
+        NonFiniteError: If the loss of ``end`` is not finite.
 
     Example:
         >>> alpha = torch.tensor([0.0, 0.5, 1.0])
@@ -102,8 +105,7 @@ def barrier(
     if not isinstance(start, Landscape):
         raise ArgumentError(f"start: expected the landscape that the curve is measured on, got {type(start).__name__}.")
     _check(points, tolerance, budget, safety)
-    if end is not None:
-        require_alike(start, end)
+    checked = Cost() if end is None else require_one_function(start, end)
     require_curve(path, start, end)
     at, each = walk(path, start, end, statistics, estimate_on), passes(start, statistics)
     scans: list[tuple[float, PathScan]] = []
@@ -114,28 +116,31 @@ def barrier(
             found = sample(iter([at(t)]), 1, "barrier")
             here = torch.tensor([t], dtype=torch.float64)
             scans.append((t, PathScan(here, here, found.loss, found.metrics, cost=found.cost)))
-            value = _values(scans[-1][1], metric)
-            bar.advance(note=f"{metric} {float(value[0]):.4g}")
-            return _sign(metric) * float(value[0])  # NaN where it is not finite
+            bar.advance(note=f"{metric} {float(_values(scans[-1][1], metric)[0]):.4g}")
+            return float(_upward(scans[-1][1], metric)[0])  # NaN where it is not finite
+
+        def heights(positions: Sequence[float], values: Sequence[float]) -> list[Height]:
+            return _heights(positions, values, _ceiling(metric, scans[0][1]))
 
         _, _, converged = refine(
-            evaluate, _heights, grid((0.0, 1.0), points).tolist(), tolerance=tolerance, budget=budget, safety=safety
+            evaluate, heights, grid((0.0, 1.0), points).tolist(), tolerance=tolerance, budget=budget, safety=safety
         )
     scan = _joined(sorted(scans, key=lambda found: found[0]), path, statistics, each)
-    return _of(scan, metric, "curve", safety=safety, converged=converged)
+    found = _of(scan, metric, "curve", safety=safety, converged=converged)
+    return replace(found, cost=found.cost + checked)
 
 
 def _of(
     scan: PathScan, metric: str, argument: str, *, safety: float | None = None, converged: bool | None = None
 ) -> Barrier:
     """The barrier of a scan; with ``safety`` also what its points leave open."""
-    sign, position = _sign(metric), scan.position.double()
-    values = sign * _values(scan, metric)
+    position, measured = scan.position.double(), _values(scan, metric)
+    values = _upward(scan, metric)
     ends = []
     for alpha in (0.0, 1.0):
         here = values[position == alpha]
         if len(here) != 1 or not bool(here.isfinite().all()):
-            got = f"{sign * float(here[0])}" if len(here) == 1 else f"{len(here)} of them"
+            got = f"{float(measured[position == alpha][0])}" if len(here) == 1 else f"{len(here)} of them"
             raise ArgumentError(f"{argument}: expected one point with a finite {metric} at α = {alpha:g}, got {got}.")
         ends.append(float(here[0]))
     first, last = ends
@@ -151,7 +156,7 @@ def _of(
         mean=peak - (first + last) / 2,
         min=peak - min(first, last),
         position=float(along[at]),
-        peak=sign * peak,
+        peak=float(measured[kept][top]),
         peak_position=float(along[top]),
         excluded=excluded,
         metric=metric,
@@ -159,9 +164,10 @@ def _of(
     if safety is None:
         return found
     alphas = position.tolist()
-    peaked, risen = (bracket(alphas, h, safety) for h in _heights(alphas, values.where(kept, math.nan).tolist()))
+    heights = _heights(alphas, values.where(kept, math.nan).tolist(), _ceiling(metric, scan))
+    peaked, risen = (bracket(alphas, height, safety, ceilings) for height, ceilings in heights)
     bounded = excluded == 0
-    lowest, highest = sorted((sign * peaked.seen, sign * peaked.upper))
+    lowest, highest = (1 - peaked.upper, found.peak) if metric == "accuracy" else (found.peak, peaked.upper)
     return replace(
         found,
         interval=(risen.seen, risen.upper) if bounded else None,
@@ -174,10 +180,30 @@ def _of(
     )
 
 
-def _heights(positions: Sequence[float], values: Sequence[float]) -> list[list[float]]:
+def _heights(positions: Sequence[float], values: Sequence[float], ceiling: float | None) -> list[Height]:
     """The two functions whose maxima the four references need: the values, and their rise over the chord."""
     first, last = values[0], values[-1]
-    return [list(values), [v - ((1 - t) * first + t * last) for t, v in zip(positions, values, strict=True)]]
+    chord = [(1 - t) * first + t * last for t in positions]
+    rise = [v - c for v, c in zip(values, chord, strict=True)]
+    if ceiling is None:
+        return [(list(values), None), (rise, None)]
+    # Not below what was seen, should a metric of that name have another range.
+    top = max([ceiling, *values])
+    return [
+        (list(values), [top] * (len(values) - 1)),
+        (rise, [top - min(pair) for pair in itertools.pairwise(chord)]),
+    ]
+
+
+def _upward(scan: PathScan, metric: str) -> Tensor:
+    """The curve of a metric, of the accuracy that of the error: what rises at a barrier."""
+    values = _values(scan, metric)
+    return 1 - values if metric == "accuracy" else values
+
+
+def _ceiling(metric: str, scan: PathScan) -> float | None:
+    """What a metric turned upward cannot exceed: shares of errors are at most 1."""
+    return 1.0 if metric == "accuracy" or (metric == "error" and "error" not in scan.metrics) else None
 
 
 def _values(scan: PathScan, metric: str) -> Tensor:
@@ -194,10 +220,6 @@ def _values(scan: PathScan, metric: str) -> Tensor:
         known = ["loss", *scan.metrics, *(["error"] if "accuracy" in scan.metrics else [])]
         raise ArgumentError(f"metric: expected one of {', '.join(map(repr, known))}, got {metric!r}.")
     return values.double()
-
-
-def _sign(metric: str) -> int:
-    return -1 if metric == "accuracy" else 1
 
 
 def _joined(scans: Sequence[tuple[float, PathScan]], curve: Curve, statistics: Statistics, each: int) -> PathScan:

@@ -1,7 +1,9 @@
 """Which of many minima are connected below which level, from the paths between pairs of them."""
 
+import itertools
+import math
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from jaxtyping import Float
@@ -12,7 +14,7 @@ from torch import Tensor
 from thalweg.errors import ArgumentError
 from thalweg.estimate import Cost
 from thalweg.landscape import Landscape
-from thalweg.operators._require import require_landscape
+from thalweg.paths._alike import require_landscape
 from thalweg.paths._bottlenecks_results import Bottlenecks, PathMaxima
 from thalweg.paths._linear import linear_path
 from thalweg.progress import Progress, track
@@ -32,30 +34,39 @@ class Travelled(Protocol):
         ...
 
 
+PathFunction = Callable[[Landscape, Landscape], Travelled]
+
+
 def path_maxima(
     minima: Sequence[Landscape],
-    path: Callable[[Landscape, Landscape], Travelled] = linear_path,
+    path: PathFunction | Sequence[PathFunction] = linear_path,
     *,
     labels: Sequence[str] | None = None,
     progress: bool | Progress = False,
 ) -> PathMaxima:
     r"""Return the highest loss on a path between every two of several minima.
 
-    .. math:: M_{ij} = \max_{\alpha} L\bigl(\theta_{ij}(\alpha)\bigr)
+    .. math:: M_{ij} = \max\Bigl(\max_{\alpha} L\bigl(\theta_{ij}(\alpha)\bigr),\; L_i,\; L_j\Bigr)
 
-    Cost: n(n − 1)/2 paths, and n passes.
+    Of several kinds of paths the lowest maximum counts that is finite.
 
-    Valid for: any paths. The maximum over the points of a path is a lower bound on that of the continuous path.
+    Cost: n(n − 1)/2 paths of every kind, and n passes.
+
+    Valid for: any paths. The maximum over the points of a path is a lower bound on that of the continuous path. With
+    statistics of batch norm that are re-estimated, a path may begin and end below the networks themselves; the losses
+    of these count. Batch norm in eval mode: strings and bands keep one landscape's statistics, so that ends with
+    others need ``lambda a, b: string_method(a, b.theta)``, a path of a's function alone.
 
     Args:
         minima: n landscapes, each at a minimum, of the same architecture, data and objective.
         path: From two landscapes to what has ``loss`` and ``cost``: :func:`linear_path`, :func:`string_method`, or a
-            function of your own.
+            function of your own, as ``lambda a, b: curve_scan(train_curve(a, b).curve, a, b)``; or several of them.
         labels: Names of the minima; by default their numbers from 0.
         progress: Whether to show a bar, or what to report every path to.
 
     Raises:
-        ArgumentError: If there are fewer than two minima, or not as many labels; and whatever ``path`` raises.
+        ArgumentError: If there are fewer than two minima, or not as many labels, or a path has no losses or cost; and
+            whatever ``path`` raises.
         NonFiniteError: If the loss of a minimum is not finite.
 
     Example:
@@ -71,8 +82,11 @@ def path_maxima(
     if not callable(path):
         raise ArgumentError(f"path: expected a function such as linear_path, got {type(path).__name__}.")
     points = list(minima)
-    for landscape in points:
-        require_landscape(landscape)
+    for place, landscape in enumerate(points):
+        require_landscape(f"minima[{place}]", landscape)
+    ways = [path] if callable(path) else list(path)
+    if not ways or not all(callable(way) for way in ways):
+        raise ArgumentError(f"path: expected a function of two landscapes, or several of them, got {path!r}.")
     count = len(points)
     if count < 2:
         raise ArgumentError(f"minima: expected at least two landscapes, got {count}.")
@@ -81,16 +95,32 @@ def path_maxima(
         raise ArgumentError(f"labels: expected {count}, as there are minima, got {len(names)}.")
     loss = torch.tensor([landscape.loss() for landscape in points], dtype=torch.float64)
     maxima, cost = torch.diag(loss), Cost(losses=count)
-    with track(count * (count - 1) // 2, "paths", progress) as bar:
-        for i in range(count):
-            for j in range(i + 1, count):
-                found = path(points[i], points[j])
-                # max() keeps NaN, and an infinite loss is no height either.
-                top = found.loss.double().max()
-                maxima[i, j] = maxima[j, i] = top if bool(top.isfinite()) else torch.nan
-                cost += found.cost
-                bar.advance(note=f"{names[i]} → {names[j]}: {float(top):.4g}")
-    return PathMaxima(maxima, loss, int(maxima.isnan().sum()) // 2, names, cost)
+    chosen = torch.full((count, count), -1)
+    with track(len(ways) * count * (count - 1) // 2, "paths", progress) as bar:
+        for i, j in itertools.combinations(range(count), 2):
+            best = math.nan
+            for number, way in enumerate(ways):
+                top, spent = _highest(way(points[i], points[j]))
+                top = max(top, float(loss[i]), float(loss[j])) if math.isfinite(top) else math.nan
+                if top < best or (math.isnan(best) and not math.isnan(top)):
+                    best, chosen[i, j], chosen[j, i] = top, number, number
+                cost += spent
+                bar.advance(note=f"{names[i]} → {names[j]}: {top:.4g}")
+            maxima[i, j] = maxima[j, i] = best
+    return PathMaxima(maxima, loss, int(maxima.isnan().sum()) // 2, names, cost, chosen)
+
+
+def _highest(found: Any) -> tuple[float, Cost]:
+    """Return the highest loss on a path, NaN if one is not finite, and what it took."""
+    loss, cost = getattr(found, "loss", None), getattr(found, "cost", None)
+    if not isinstance(loss, Tensor) or not loss.numel() or not isinstance(cost, Cost):
+        raise ArgumentError(
+            f"path: expected a function that returns the losses along a path and its cost, got a "
+            f"{type(found).__name__}. Measure a curve: lambda a, b: curve_scan(train_curve(a, b).curve, a, b)."
+        )
+    # max() keeps NaN, and an infinite loss is no height either.
+    top = float(loss.double().max())
+    return (top if math.isfinite(top) else math.nan), cost
 
 
 def bottlenecks(barriers: PathMaxima | Float[Tensor, "n n"], *, labels: Sequence[str] | None = None) -> Bottlenecks:

@@ -15,11 +15,13 @@ class PathMaxima(Record):
 
     Attributes:
         maxima: Shape (n, n), symmetric; the loss of each minimum on the diagonal; NaN where the loss is not finite
-            somewhere on the path, so that it is no way below any level.
+            somewhere on every path, so that none is a way below any level.
         loss: Loss of each minimum, shape (n,).
         excluded: Pairs whose maximum is NaN.
         labels: Names of the minima.
         cost: What all paths took.
+        chosen: Number of the path function that found the maximum of each pair, from 0, shape (n, n); −1 where none
+            did; ``None`` if it was not kept.
     """
 
     maxima: Tensor
@@ -27,6 +29,7 @@ class PathMaxima(Record):
     excluded: int
     labels: tuple[str, ...]
     cost: Cost
+    chosen: Tensor | None = None
 
     def __str__(self) -> str:
         count = len(self.loss)

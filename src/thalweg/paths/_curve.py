@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -78,6 +79,9 @@ class Curve(Record):
         return torch.tensor(shares, dtype=steps.dtype, device=steps.device) @ steps
 
     def _require(self) -> None:
+        if not isinstance(self.nodes, Tensor) or not self.nodes.is_floating_point():
+            got = self.nodes.dtype if isinstance(self.nodes, Tensor) else type(self.nodes).__name__
+            raise ArgumentError(f"nodes: expected a tensor of floating-point numbers, got {got}.")
         if self.nodes.ndim != 2 or self.nodes.shape[0] < 2:
             raise ArgumentError(f"nodes: expected shape (k + 1, P) with k ≥ 1, got {tuple(self.nodes.shape)}.")
         if self.kind not in ("bezier", "chain"):
@@ -85,6 +89,16 @@ class Curve(Record):
 
     def __str__(self) -> str:
         return f"{self.kind} curve {self.labels[0]} → {self.labels[1]} with {self.bends} bend{'s' * (self.bends != 1)}"
+
+
+def require_nodes(curve: Any, name: str = "curve") -> None:
+    """Refuse what is no curve.
+
+    Raises:
+        ArgumentError: If it is something else; the message says what.
+    """
+    if not isinstance(curve, Curve):
+        raise ArgumentError(f"{name}: expected a Curve, got {type(curve).__name__}.")
 
 
 def straight(
@@ -105,7 +119,7 @@ def straight(
         labels: Names of the two ends.
 
     Raises:
-        ArgumentError: If the two are no such vectors.
+        ArgumentError: If the two are no such vectors, or there are fewer than no bends.
 
     Example:
         >>> straight(torch.zeros(2), torch.tensor([2.0, 4.0]), bends=1).nodes
@@ -113,6 +127,11 @@ def straight(
                 [1., 2.],
                 [2., 4.]])
     """
+    for name, given in (("start", start), ("end", end)):
+        if not isinstance(given, Tensor):
+            raise ArgumentError(f"{name}: expected a tensor of shape (P,), got {type(given).__name__}.")
+    if isinstance(bends, bool) or not isinstance(bends, int) or bends < 0:
+        raise ArgumentError(f"bends: expected a whole number of at least 0, got {bends!r}.")
     if start.ndim != 1 or start.shape != end.shape:
         raise ArgumentError(f"end: expected the shape of start, {tuple(start.shape)}, got {tuple(end.shape)}.")
     if start.dtype != end.dtype or start.device != end.device:

@@ -9,7 +9,7 @@ from thalweg.estimate import Cost
 from thalweg.landscape import Landscape
 from thalweg.landscape._batches import Batch
 from thalweg.landscape._sampling import grid, sample
-from thalweg.paths._alike import require_alike
+from thalweg.paths._alike import require_landscape, require_one_function
 from thalweg.paths._along import Statistics, passes, require_curve, walk
 from thalweg.paths._arc import distances
 from thalweg.paths._curve import Curve
@@ -38,7 +38,8 @@ def curve_scan(
     On test data: ``curve_scan(curve, start.on(test), end.on(test), statistics="re-estimated", estimate_on=train)``, so
     that the statistics are still those of training data.
 
-    Cost: ``points`` passes without gradients, twice as many with statistics that are re-estimated.
+    Cost: ``points`` passes without gradients, twice as many with statistics that are re-estimated, and two that
+    check that the curve ends where ``end`` stands, if that is given.
 
     Valid for: any model. Between its points a path may be higher: :func:`barrier` looks there.
 
@@ -55,7 +56,9 @@ def curve_scan(
         The scan; a loss that is not finite is NaN there.
 
     Raises:
-        ArgumentError: If the nodes are no points of the landscape, the ends are not alike, or ``points`` is below 2.
+        ArgumentError: If the nodes are no points of the landscape, the ends are not alike, the loss of start's model
+            and data is not that of ``end`` there, or ``points`` is below 2.
+        NonFiniteError: If the loss of ``end`` is not finite.
 
     Example:
         >>> import thalweg as tw
@@ -70,8 +73,8 @@ def curve_scan(
         curve = curve.curve
     if not isinstance(curve, Curve):
         raise ArgumentError(f"curve: expected a Curve, got {type(curve).__name__}; linear_path measures the line.")
-    if end is not None:
-        require_alike(start, end)
+    require_landscape("start", start)
+    checked = Cost() if end is None else require_one_function(start, end)
     require_curve(curve, start, end)
     position = grid((0.0, 1.0), points)
     at = walk(curve, start, end, statistics, estimate_on)
@@ -88,6 +91,6 @@ def curve_scan(
         found.metrics,
         kind=curve.kind,
         labels=curve.labels,
-        cost=found.cost + Cost(losses=(passes(start, statistics) - 1) * points),
+        cost=found.cost + checked + Cost(losses=(passes(start, statistics) - 1) * points),
         statistics=statistics,
     )

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.interpolate import CubicSpline
+from scipy.interpolate import CubicHermiteSpline, CubicSpline
 from torch import Tensor
 
 from thalweg.errors import ArgumentError
@@ -14,26 +14,31 @@ def lengths(images: Float[Tensor, "n p"]) -> Float[Tensor, " n"]:
     """Return the length along the chain up to each image, from 0, in double precision on the processor.
 
     Raises:
-        ArgumentError: If two neighbours coincide, so that the chain has no direction there.
+        ArgumentError: If two neighbours coincide, to rounding of the chain's length, so that it has no direction there.
     """
     steps = torch.linalg.vector_norm(images[1:] - images[:-1], dim=1).double().cpu()
-    if not bool((steps > 0).all()):
+    length = torch.cat([torch.zeros(1, dtype=torch.float64), steps.cumsum(0)])
+    same = int((~(length[1:] > length[:-1])).sum())
+    if same:
         raise ArgumentError(
-            f"images: expected neighbours that differ, got {int((steps == 0).sum())} of {len(steps)} pairs that "
+            f"images: expected neighbours that differ, got {same} of {len(steps)} pairs that "
             "coincide. Take fewer images, shorter steps, or ends that are further apart."
         )
-    return torch.cat([torch.zeros(1, dtype=torch.float64), steps.cumsum(0)])
+    return length
 
 
 def redistributed(images: Float[Tensor, "n p"]) -> Float[Tensor, "n p"]:
-    """Return images at equal lengths along the cubic spline through the given ones; the ends stay where they are.
+    """Return images at equal lengths along a smooth curve through the given ones; the ends stay where they are.
 
-    The spline is linear in its nodes, so that an n × n matrix moves images of any dimension. Straight segments would
-    cut the corners of a bent chain a little at every step, and hold it off the valley.
+    The curve is cubic between two images, and at each has the direction of the parabola through it and its neighbours.
+    It is linear in the images, so that an n × n matrix moves images of any dimension. Straight segments would cut the
+    corners of a bent chain a little at every step, and hold it off the valley. A cubic spline overshoots where the
+    spacing is very uneven, so that the images run away; this curve stays near the chain, however they stand.
     """
-    length = lengths(images)
-    even = torch.linspace(0, 1, len(images), dtype=torch.float64) * length[-1]
-    out = _combined(CubicSpline(length.numpy(), np.eye(len(images)))(even.numpy()), images)
+    length = lengths(images).numpy()
+    even = np.linspace(0, 1, len(images)) * length[-1]
+    shares = np.eye(len(images))
+    out = _combined(CubicHermiteSpline(length, shares, _slopes(length, shares))(even), images)
     out[0], out[-1] = images[0], images[-1]
     return out
 
@@ -69,6 +74,16 @@ def upwind_tangents(images: Float[Tensor, "n p"], loss: Float[Tensor, " n"]) -> 
                 forward = backward = 1.0
             tangents[i] = forward * steps[i] + backward * steps[i - 1]
     return _unit(tangents)
+
+
+def _slopes(length: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return the slopes of parabolas through three neighbours, at the ends those of the last segments."""
+    widths = np.diff(length)[:, None]
+    secants = np.diff(values, axis=0) / widths
+    slopes = np.empty_like(values)
+    slopes[0], slopes[-1] = secants[0], secants[-1]
+    slopes[1:-1] = (widths[1:] * secants[:-1] + widths[:-1] * secants[1:]) / (widths[1:] + widths[:-1])
+    return slopes
 
 
 def _combined(weights: object, images: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from thalweg.landscape import Landscape
 from thalweg.landscape._batches import Batch
 from thalweg.landscape._require import require_vector
 from thalweg.landscape._sampling import grid, sample
-from thalweg.paths._alike import require_alike, require_arrival
+from thalweg.paths._alike import require_alike, require_arrival, require_labels, require_landscape
 from thalweg.paths._along import Statistics, mixed, passes, repaired, require_statistics
 from thalweg.paths._results import PathScan
 from thalweg.progress import Progress
@@ -73,7 +73,9 @@ def linear_path(
         >>> path.loss, path.distance
         (tensor([0.5000, 0.0000, 0.5000], dtype=torch.float64), tensor([0., 1., 2.], dtype=torch.float64))
     """
-    require_statistics(statistics)
+    require_landscape("start", start)
+    require_labels(labels)
+    require_statistics(statistics, estimate_on)
     if isinstance(end, Landscape):
         require_alike(start, end)
         last, buffers = end.theta, end.buffers
@@ -92,8 +94,7 @@ def linear_path(
     cost = found.cost + Cost(losses=(each - 1) * points)
     if isinstance(end, Landscape):
         # With other statistics the path does not end at the loss of the model itself, but must still pass its weights.
-        arrived = float(found.loss[-1]) if each == 1 else start.at(last, buffers=buffers).loss()
-        require_arrival(arrived, end)
+        require_arrival(float(found.loss[-1]) if each == 1 else start.at(last, buffers=buffers), end)
         cost += Cost(losses=each)
     distance = position * float(torch.linalg.vector_norm((last - first).double()))
     return PathScan(

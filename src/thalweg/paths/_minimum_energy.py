@@ -15,9 +15,14 @@ from thalweg.krylov._operator import require_whole
 from thalweg.landscape import Landscape
 from thalweg.landscape._require import require_vector
 from thalweg.measures._require import require_real
-from thalweg.operators._require import require_landscape
-from thalweg.paths._alike import require_alike, require_arrival
-from thalweg.paths._curve import Curve
+from thalweg.paths._alike import (
+    require_alike,
+    require_arrival,
+    require_generator,
+    require_labels,
+    require_landscape,
+)
+from thalweg.paths._curve import Curve, require_nodes
 from thalweg.paths._images import lengths, redistributed, spline_tangents, upwind_tangents
 from thalweg.paths._minimum_energy_results import MinimumEnergyPath
 from thalweg.paths._relaxation import Scheme, State, gradients_at, relax, safe_step
@@ -48,8 +53,8 @@ def string_method(
 
     .. math:: \nabla L(\varphi(\alpha)) - \bigl(\nabla L \cdot \hat\tau\bigr)\hat\tau = 0
 
-    Every step moves all images down the gradient, φᵢ ← φᵢ − η∇L(φᵢ), and spreads them again evenly along the cubic
-    spline through them, which undoes what the gradient does along the path (E, Ren & Vanden-Eijnden, 2007). The highest
+    Every step moves all images down the gradient, φᵢ ← φᵢ − η∇L(φᵢ), and spreads them again evenly along a smooth
+    curve through them, which undoes what the gradient does along the path (E, Ren & Vanden-Eijnden, 2007). The highest
     point of such a path is a saddle: see :func:`path_saddle`. There is no momentum: it would build up along the path,
     against what spreads the images.
 
@@ -79,7 +84,8 @@ def string_method(
 
     Raises:
         ArgumentError: If an argument has a wrong value, the ends do not belong together, or they coincide.
-        NonFiniteError: If a loss or gradient is not finite on the way; the message says at which step.
+        NonFiniteError: If a loss or gradient is not finite on the way, or the losses run away; the message says at
+            which step.
 
     Example:
         >>> class Plane(torch.nn.Module):
@@ -147,7 +153,8 @@ def nudged_elastic_band(
 
     Raises:
         ArgumentError: If an argument has a wrong value, the ends do not belong together, or they coincide.
-        NonFiniteError: If a loss or gradient is not finite on the way; the message says at which step.
+        NonFiniteError: If a loss or gradient is not finite on the way, or the losses run away; the message says at
+            which step.
 
     Example:
         >>> class Line(torch.nn.Module):
@@ -207,7 +214,9 @@ def _search(
     progress: bool | Progress,
 ) -> MinimumEnergyPath:
     started = time.perf_counter()
-    require_landscape(start)
+    require_landscape("start", start)
+    require_labels(labels)
+    require_generator(generator)
     chain = _first_chain(start, _other_end(start, end), initial, given.images)
     batches = None if given.batch_size is None else Minibatches(start, given.batch_size, generator)
     ends = (start.loss(chain[0]), start.loss(chain[-1]))
@@ -304,6 +313,7 @@ def _first_chain(
         raise ArgumentError("end: expected another point than start, got the same one.")
     if initial is None:
         return torch.stack([torch.lerp(first, last, i / (count - 1)) for i in range(count - 1)] + [last])
+    require_nodes(initial, "initial")
     if initial.nodes.shape[1:] != first.shape or initial.nodes.dtype != first.dtype:
         raise ArgumentError(
             f"initial: expected nodes of shape (k + 1, {len(first)}) and type {first.dtype}, got "

@@ -185,6 +185,15 @@ def _glu(units: Units, given: list[Any], node: fx.Node, axes: Callable[[Any], Ax
     return kept
 
 
+def _weight_norm(units: Units, given: list[Any], node: fx.Node, axes: Callable[[Any], Axes]) -> list[Axes]:
+    """Directions times lengths, one for each index along an axis; the norms over the others see no order."""
+    kept, scales = axes(given[0]), axes(given[1])
+    dim = given[2] if len(given) > 2 else 0
+    units.unify(kept[dim], scales[dim])
+    del node
+    return [kept, scales]
+
+
 def shapes(node: fx.Node) -> Sequence[int]:
     """Return the shape of what an operation returns."""
     value = node.meta["val"]
@@ -240,6 +249,7 @@ RULES: dict[Any, Rule] = {
     ),
     **_overloads(_prelu, "prelu", "_prelu_kernel"),
     **_overloads(_glu, "glu"),
+    **_overloads(_weight_norm, "_weight_norm_interface"),
     **{getattr(aten, name).dim: _extreme for name in ("max", "min")},
 }  # fmt: skip
 

@@ -1,5 +1,6 @@
 """The loop behind the string and the band: gradients at all images, a step, and the images put in order."""
 
+import math
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -9,10 +10,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from thalweg.descent import Minibatches, Rule, follow
+from thalweg.errors import NonFiniteError
 from thalweg.krylov import eigenpairs
 from thalweg.landscape import Landscape
 from thalweg.operators import hessian
 from thalweg.progress import Progress
+
+# Chains go downhill, and climb to a saddle: a rise by this many times the first losses is neither.
+_RUNAWAY = 10.0
 
 
 @dataclass(frozen=True)
@@ -71,16 +76,24 @@ def relax(
         tol: See above.
         batches: Minibatches, or ``None`` for all data.
         bar: Told of every step.
+
+    Raises:
+        NonFiniteError: If a loss or gradient is not finite, or the losses run away.
     """
     shape = images.shape
-    taken, climbing, first, residual = 0, False, 0.0, 0.0
+    taken, climbing, first, residual, limit = 0, False, 0.0, 0.0, math.inf
 
     def slope(point: Float[Tensor, " p"]) -> tuple[float, Float[Tensor, " p"]]:
-        nonlocal taken, climbing, first, residual
+        nonlocal taken, climbing, first, residual, limit
         chain = point.view(shape)
         state = gradients_at(landscape, chain, ends, batches)
         worst = float(scheme.residual(state, climbing)[1:-1].max())
         first = worst if taken == 0 else first
+        highest, lowest = float(state.loss.max()), float(state.loss.min())
+        if taken == 0:
+            limit = highest + _RUNAWAY * max(highest - lowest, abs(highest))
+        elif highest > limit:
+            raise NonFiniteError(f"the highest loss of the chain has run away to {highest:.4g}.")
         if not climbing and (worst <= max(0.05 * first, tol) or taken >= steps // 2):
             climbing = True
             worst = float(scheme.residual(state, climbing)[1:-1].max())
@@ -89,7 +102,7 @@ def relax(
         force[0], force[-1] = 0, 0
         taken += 1
         bar.advance(note=f"residual {residual:.3g}")
-        return float(state.loss.max()), force.reshape(-1)
+        return highest, force.reshape(-1)
 
     def move(point: Float[Tensor, " p"], gradient: Float[Tensor, " p"], share: float) -> Float[Tensor, " p"]:
         return scheme.settle(rule(point, gradient, share).view(shape)).reshape(-1)

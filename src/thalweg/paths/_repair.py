@@ -1,6 +1,6 @@
 """Give the hidden units of an interpolated network the statistics that those of its ends have."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import torch
 from torch import Tensor
@@ -8,10 +8,11 @@ from torch import Tensor
 from thalweg.errors import ArgumentError
 from thalweg.estimate import Cost
 from thalweg.landscape import Landscape
+from thalweg.landscape._batches import Batch
 from thalweg.landscape._reestimated import has_statistics
 from thalweg.landscape._sampling import grid, sample
 from thalweg.paths._activations import AffineLayer, affine_layers, over_batches, record, standing
-from thalweg.paths._alike import require_alike, require_arrival
+from thalweg.paths._alike import require_alike, require_arrival, require_labels
 from thalweg.paths._along import mixed
 from thalweg.paths._linear import linear_path
 from thalweg.paths._propagation import propagate
@@ -29,6 +30,7 @@ def repaired_path(
     *,
     points: int = 15,
     labels: tuple[str, str] = ("A", "B"),
+    estimate_on: Iterable[Batch] | None = None,
     progress: bool | Progress = False,
 ) -> PathScan:
     r"""Loss along the line between two networks, the statistics of their hidden units repaired at every point.
@@ -51,10 +53,12 @@ def repaired_path(
     The points lie off the straight line; ``distance`` is that along it.
 
     Args:
-        start: The network at α = 0; statistics are taken on its data.
+        start: The network at α = 0; losses are those on its data.
         end: The network at α = 1.
         points: Number of points, both ends included; an odd number has α = ½ among them.
         labels: Names of the two ends.
+        estimate_on: Batches to take the statistics on, by default those of ``start``; give the training batches where
+            the landscapes are those of test data.
         progress: ``True`` for a bar on the terminal, or a reporter, see :mod:`thalweg.progress`.
 
     Raises:
@@ -72,11 +76,20 @@ def repaired_path(
         >>> print(repaired_path(one, other, points=3))
         linear path A → B, 3 points
     """
-    if has_statistics(start.model):
-        return linear_path(start, end, points=points, labels=labels, statistics="re-estimated", progress=progress)
     require_alike(start, end)
+    require_labels(labels)
+    if has_statistics(start.model):
+        return linear_path(
+            start,
+            end,
+            points=points,
+            labels=labels,
+            statistics="re-estimated",
+            estimate_on=estimate_on,
+            progress=progress,
+        )
     position = grid((0.0, 1.0), points)
-    repairs = Repairs(start, end)
+    repairs = Repairs(start, end, estimate_on)
     found = sample((repairs.at(alpha) for alpha in position.tolist()), points, "repaired path", progress)
     require_arrival(float(found.loss[-1]), end)
     passes = 3 + (points - 2) * len(repairs.layers)
@@ -95,10 +108,11 @@ def repaired_path(
 class Repairs:
     """The line between two networks without batch norm, and what the layers of both put out."""
 
-    def __init__(self, start: Landscape, end: Landscape) -> None:
+    def __init__(self, start: Landscape, end: Landscape, estimate_on: Iterable[Batch] | None = None) -> None:
         self.start, self.end = start, end
-        with start.reading():
-            self._traces = list(over_batches(start))
+        there = start if estimate_on is None else start.on(estimate_on)
+        with there.reading():
+            self._traces = list(over_batches(there))
             first = self._traces[0]
             labels = propagate(first, movable(start))[3]
             hidden = [

@@ -64,7 +64,7 @@ class Barrier(Record):
         interval: From ``linear`` to what it is at most, if the path is as :func:`barrier` assumes; ``None`` where the
             path was not refined, or a loss on it was not finite.
         between: α between which the linear-reference maximum lies, the same way.
-        peak_interval: The same of ``peak``; subtract a reference for those of ``max``, ``mean`` and ``min``.
+        peak_interval: The same of ``peak``; that of an accuracy reaches down.
         peak_between: α between which the peak lies.
         converged: Whether the intervals are as narrow as was asked for; ``None`` where nothing was refined.
         path: The points that it was refined at.
@@ -88,8 +88,29 @@ class Barrier(Record):
     path: PathScan | None = None
     cost: Cost = Cost()
 
+    @property
+    def max_interval(self) -> tuple[float, float] | None:
+        """From ``max`` to what it is at most, as ``interval``."""
+        return self._up_from(self.max)
+
+    @property
+    def mean_interval(self) -> tuple[float, float] | None:
+        """From ``mean`` to what it is at most, as ``interval``."""
+        return self._up_from(self.mean)
+
+    @property
+    def min_interval(self) -> tuple[float, float] | None:
+        """From ``min`` to what it is at most, as ``interval``."""
+        return self._up_from(self.min)
+
+    def _up_from(self, value: float) -> tuple[float, float] | None:
+        # The three references do not depend on α, so that all are as uncertain as the peak.
+        return None if self.peak_interval is None else (value, value + self.peak_interval[1] - self.peak_interval[0])
+
     def __str__(self) -> str:
         others = f"max {self.max:.4g}, mean {self.mean:.4g}, min {self.min:.4g}"
         kind = "barrier" if self.metric == "loss" else f"barrier of the {self.metric}"
         most = "" if self.interval is None else f", at most {self.interval[1]:.4g},"
-        return f"{kind} {self.linear:.4g}{most} at α = {self.position:.3g} ({others})"
+        gaps = f", {self.excluded} points not finite" if self.excluded else ""
+        rough = ", not converged" if self.converged is False else ""
+        return f"{kind} {self.linear:.4g}{most} at α = {self.position:.3g} ({others}){gaps}{rough}"

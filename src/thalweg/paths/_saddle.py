@@ -11,7 +11,7 @@ from thalweg.errors import ArgumentError
 from thalweg.estimate import Cost
 from thalweg.landscape import Landscape
 from thalweg.measures import CriticalPoint, critical_point
-from thalweg.operators._require import require_landscape
+from thalweg.paths._alike import require_landscape
 from thalweg.paths._minimum_energy_results import MinimumEnergyPath, PathSaddle
 from thalweg.progress import Progress
 
@@ -62,7 +62,7 @@ def path_saddle(
         >>> saddle.index_one, round(saddle.rise, 12), saddle.critical.kind
         (True, 1.0, 'maximum')
     """
-    require_landscape(landscape)
+    require_landscape("landscape", landscape)
     if not isinstance(path, MinimumEnergyPath):
         raise ArgumentError(
             f"path: expected a MinimumEnergyPath, got {type(path).__name__}. "

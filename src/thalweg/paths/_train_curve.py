@@ -17,9 +17,9 @@ from thalweg.landscape import Landscape
 from thalweg.landscape._reestimated import has_statistics, normalising_by_batch
 from thalweg.landscape._require import require_vector
 from thalweg.measures._require import require_radius
-from thalweg.paths._alike import require_alike
+from thalweg.paths._alike import require_generator, require_labels, require_landscape, require_one_function
 from thalweg.paths._along import require_curve
-from thalweg.paths._curve import Curve, straight
+from thalweg.paths._curve import Curve, require_nodes, straight
 from thalweg.paths._curve_results import TrainedCurve
 from thalweg.paths._curve_slope import CurveObjective, CurveSlope
 from thalweg.progress import Progress, track
@@ -63,14 +63,15 @@ def train_curve(
     statistics of the ends do not belong to points between them; re-estimate them to look at the result.
 
     Cost: ``steps`` (mini-batch) gradients for "mean"; ``samples`` times as many for "logsumexp"; as many passes without
-    gradients beside them for "max". Memory: ends, bends, and twice ("sgd") or three times ("adam") the bends.
+    gradients beside them for "max"; and two passes that check that ``end``, if it is a landscape, is one of the same
+    function. Memory: ends, bends, and twice ("sgd") or three times ("adam") the bends.
 
     Valid for: any model. A curve of low loss is found or not found: that it was not found does not say that there is
     none. Measure the curve with :func:`curve_scan`, and its highest point with :func:`barrier`, on all data.
 
     Args:
         start: The landscape at t = 0; its model, data and objective are used all along.
-        end: The landscape at t = 1, of the same architecture and data; or its θ, shape (P,).
+        end: The landscape at t = 1, of the same architecture, data and objective; or its θ, shape (P,).
         kind: "bezier" or "chain" of straight segments.
         bends: Nodes between the ends; a Bezier curve of b bends has degree b + 1.
         objective: "mean", "max" or "logsumexp".
@@ -88,10 +89,11 @@ def train_curve(
         progress: ``True`` for a bar on the terminal, or a reporter, see :mod:`thalweg.progress`.
 
     Raises:
-        ArgumentError: If the ends do not have the same parameters, type, mode or samples, or an argument has a wrong
-            value.
+        ArgumentError: If the ends do not have the same parameters, type, mode or samples, if the loss of start's model
+            and data is another one at ``end``, or an argument has a wrong value.
         DataError: If minibatches are asked for and the data cannot be cut.
-        NonFiniteError: If the training diverges; the message says at which step.
+        NonFiniteError: If the training diverges; the message says at which step. Or if the loss of ``end`` is not
+            finite.
 
     Example:
         >>> import thalweg as tw
@@ -108,7 +110,13 @@ def train_curve(
         True
     """
     _check(kind, bends, objective, samples, sharpness, steps, schedule)
-    last = _end(start, end)
+    require_landscape("start", start)
+    require_labels(labels)
+    require_generator(generator)
+    started = time.perf_counter()
+    last, checked = _end(start, end)
+    if initial is not None:
+        require_nodes(initial, "initial")
     curve = straight(start.theta, last, bends=bends, kind=kind, labels=labels) if initial is None else initial
     require_curve(curve, start, end if isinstance(end, Landscape) else start.at(last))
     if curve.bends < 1:
@@ -125,7 +133,6 @@ def train_curve(
     minibatches = None if size is None else Minibatches(landscape, size, order)
     slope = CurveSlope(curve, landscape, minibatches, objective, samples, float(sharpness), generator)
     history: list[float] = []
-    started = time.perf_counter()
     with (
         track(steps, f"curve {labels[0]} → {labels[1]}", progress) as bar,
         landscape.reading(),
@@ -158,18 +165,17 @@ def train_curve(
         },
         cost=Cost(
             gradients=math.ceil(slope.gradients * share),
-            losses=math.ceil(slope.losses * share),
+            losses=math.ceil(slope.losses * share) + checked.losses,
             seconds=time.perf_counter() - started,
         ),
         provenance=start.provenance(),
     )
 
 
-def _end(start: Landscape, end: Any) -> Tensor:
+def _end(start: Landscape, end: Any) -> tuple[Tensor, Cost]:
     if isinstance(end, Landscape):
-        require_alike(start, end)
-        return end.theta
-    return require_vector(start.space, end, "end").clone()
+        return end.theta, require_one_function(start, end)
+    return require_vector(start.space, end, "end").clone(), Cost()
 
 
 def _rule(rule: Any, lr: float | None) -> tuple[Rule, dict[str, float | int | str | bool | None]]:

@@ -11,6 +11,7 @@ from scipy import special, stats
 from torch import Tensor
 
 from thalweg.errors import ArgumentError
+from thalweg.measures._require import require_real
 from thalweg.predict._connectivity_results import Reliability, VarianceRate, VarianceRateLaw
 from thalweg.vectors import draw_seeds
 
@@ -107,6 +108,8 @@ def variance_rate_law(
         (1.0, 1.0)
     """
     d = _numbers("sizes", sizes, 2)
+    if not isinstance(rates, Sequence) or not all(isinstance(fit, VarianceRate) for fit in rates):
+        raise ArgumentError(f"rates: expected what variance_rate returns, one for each size, got {rates!r}.")
     if len(d) != len(rates):
         raise ArgumentError(f"rates: expected as many as sizes, {len(d)}, got {len(rates)}.")
     if not (d > 0).all() or len(np.unique(d)) < 2:
@@ -222,6 +225,9 @@ def _chi_squared(
     p, o = p[order], o[order]
     starts = np.unique(which[order], return_index=True)[1]
     variance = np.add.reduceat(p * (1 - p), starts)
+    if (((p == 0) & (o == 1)) | ((p == 1) & (o == 0))).any():
+        # What cannot happen did: no draw comes near it.
+        return None, 1 / (1 + _SIMULATIONS)
     if not (variance > 0).any():
         return None, None
 
@@ -258,5 +264,5 @@ def _numbers(name: str, given: Tensor | Sequence[float], least: int) -> NDArray[
 
 
 def _require_level(level: float) -> None:
-    if not 0 < level < 1:
+    if not 0 < require_real("level", level, "a number strictly between 0 and 1") < 1:
         raise ArgumentError(f"level: expected a number strictly between 0 and 1, got {level}.")

@@ -89,8 +89,10 @@ class Reliability(Record):
         skill: 1 − brier / brier of predicting the base rate; ``None`` where all outcomes are the same.
         calibration_error: Mean of \|predicted − observed\| over the bins, by their counts.
         chi_squared: Sum over the bins of (observed − predicted)² by its variance under the predictions; ``None`` where
-            all of them are 0 or 1.
-        p_value: Chance of so large a one if outcomes are independent and have the probabilities predicted.
+            all of them are 0 or 1, or one of 0 or 1 failed.
+        p_value: Chance of so large a one if outcomes are independent and have the probabilities predicted; the smallest
+            that its draws can tell where a prediction of 0 came true, or one of 1 did not; ``None`` where all are
+            0 or 1, and right.
     """
 
     predicted: Tensor

@@ -11,6 +11,7 @@ from scipy import stats
 from torch import Tensor
 
 from thalweg.errors import ArgumentError
+from thalweg.measures._require import require_real
 from thalweg.predict._critical_width_results import CriticalWidth
 from thalweg.predict._logistic import Logistic, logistic
 from thalweg.vectors import draw_seeds
@@ -227,9 +228,9 @@ def _checked(
     deep = None if depths is None else _array("depths", depths)
     if deep is not None and (deep.shape != n.shape or not (np.isfinite(deep) & (deep > 0)).all()):
         raise ArgumentError(f"depths: expected {len(n)} numbers above 0, one a row.")
-    if not (threshold > 0 and math.isfinite(threshold)):
+    if not 0 < require_real("threshold", threshold, "a number above 0") < math.inf:
         raise ArgumentError(f"threshold: expected a number above 0, got {threshold}.")
-    if not 0 < level < 1:
+    if not 0 < require_real("level", level, "a number strictly between 0 and 1") < 1:
         raise ArgumentError(f"level: expected a number strictly between 0 and 1, got {level}.")
     if isinstance(resamples, bool) or not isinstance(resamples, int) or resamples < 100:
         raise ArgumentError(f"resamples: expected a whole number of at least 100, got {resamples!r}.")

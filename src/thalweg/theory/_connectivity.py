@@ -22,7 +22,8 @@ def connection_probability(
     Shreve, 1991, section 4.3). K independent tries connect where one of them does. Without a random landscape there is
     no such probability: hold it against what is measured (:func:`thalweg.predict.reliability`).
 
-    Limits: 0 at or below the higher end; 1 as r → 0 or s → 0 above it.
+    Limits: 0 at or below the higher end; 1 as r → 0 or s → 0 above it. Where r or s² is 0 the path is the line, and P
+    is 1 at the higher end, too.
 
     Cost: none. Valid for: what the model describes. The losses along real paths are smooth and their rises correlated,
     so that s² has to be fitted (:func:`thalweg.predict.variance_rate`), and it differs between kinds of path.
@@ -31,15 +32,16 @@ def connection_probability(
         level: c.
         first: L₁.
         second: L₂.
-        distance: r, the length of the path; above 0.
-        rate: s², the variance of the loss per unit length; above 0.
+        distance: r, the length of the path; at least 0.
+        rate: s², the variance of the loss per unit length; at least 0.
         tries: K, the number of independent paths.
 
     Returns:
         A number, or an array where the arguments are arrays, broadcast against one another.
 
     Raises:
-        ArgumentError: If ``distance`` or ``rate`` is not above 0, a number is not finite, or ``tries`` is below 1.
+        ArgumentError: If ``distance`` or ``rate`` is below 0, a number is not finite, the arrays cannot be broadcast
+            against one another, or ``tries`` is below 1.
 
     Example:
         >>> round(connection_probability(1.0, 0.2, 0.4, 2.0, 0.5), 12)
@@ -49,8 +51,13 @@ def connection_probability(
     """
     c, low, high = (_finite(name, x) for name, x in (("level", level), ("first", first), ("second", second)))
     _require_tries(tries)
+    c, low, high, r, s2 = _together(c, low, high, *_scales(distance, rate, zero=True))
     product = np.maximum(c - low, 0) * np.maximum(c - high, 0)
-    return _plain(-np.expm1(-2 * tries * product / _spread(distance, rate)))
+    # Where nothing varies the path is the chord, whose maximum is the higher end.
+    still = (c >= np.maximum(low, high)) * np.ones_like(product)
+    with np.errstate(over="ignore"):
+        moving = -np.expm1(-2 * tries * product / np.where(s2 * r > 0, s2 * r, 1.0))
+    return _plain(np.where(s2 * r > 0, moving, still))
 
 
 def connection_level(
@@ -66,8 +73,8 @@ def connection_level(
         probability: P, from 0 to below 1.
         first: L₁.
         second: L₂.
-        distance: r, above 0.
-        rate: s², above 0.
+        distance: r, at least 0.
+        rate: s², at least 0.
         tries: K.
 
     Raises:
@@ -82,8 +89,9 @@ def connection_level(
     if not np.all((p >= 0) & (p < 1)):
         raise ArgumentError(f"probability: expected numbers from 0 to below 1, got {probability!r}.")
     _require_tries(tries)
+    p, low, high, r, s2 = _together(p, low, high, *_scales(distance, rate, zero=True))
     half = (low - high) / 2
-    return _plain((low + high) / 2 + np.sqrt(half**2 - _spread(distance, rate) / (2 * tries) * np.log1p(-p)))
+    return _plain((low + high) / 2 + np.sqrt(half**2 - s2 * r / (2 * tries) * np.log1p(-p)))
 
 
 def rise_survival(rise: ArrayLike, distance: ArrayLike, rate: ArrayLike) -> float | _Numbers:
@@ -107,8 +115,10 @@ def rise_survival(rise: ArrayLike, distance: ArrayLike, rate: ArrayLike) -> floa
         >>> round(rise_survival(0.5, 2.0, 0.5), 12)  # exp(−½)
         0.606530659713
     """
-    x = np.maximum(_finite("rise", rise), 0)
-    return _plain(np.exp(-2 * x**2 / _spread(distance, rate)))
+    x, r, s2 = _together(np.maximum(_finite("rise", rise), 0), *_scales(distance, rate))
+    # A product that underflows is no variance of 0; a quotient that overflows is a rise that never comes.
+    with np.errstate(over="ignore"):
+        return _plain(np.exp(-2 * (x / np.sqrt(r) / np.sqrt(s2)) ** 2))
 
 
 def rise_moment(order: float, distance: ArrayLike, rate: ArrayLike) -> float | _Numbers:
@@ -126,30 +136,41 @@ def rise_moment(order: float, distance: ArrayLike, rate: ArrayLike) -> float | _
         rate: s², above 0.
 
     Raises:
-        ArgumentError: If ``order`` is not above −2, or ``distance`` or ``rate`` not above 0.
+        ArgumentError: If ``order`` is no number above −2, or ``distance`` or ``rate`` not above 0.
 
     Example:
         >>> round(rise_moment(2, 2.0, 0.5), 12)
         0.5
     """
-    k = float(_finite("order", order))
-    if k <= -2:
+    k = _finite("order", order)
+    if k.ndim != 0 or k <= -2:
         raise ArgumentError(f"order: expected a number above -2, got {order}.")
-    return _plain((_spread(distance, rate) / 2) ** (k / 2) * special.gamma(1 + k / 2))
+    r, s2 = _together(*_scales(distance, rate))
+    return _plain((np.sqrt(r / 2) * np.sqrt(s2)) ** float(k) * special.gamma(1 + float(k) / 2))
 
 
-def _spread(distance: ArrayLike, rate: ArrayLike) -> _Numbers:
+def _scales(distance: ArrayLike, rate: ArrayLike, *, zero: bool = False) -> tuple[_Numbers, _Numbers]:
     r, s2 = _finite("distance", distance), _finite("rate", rate)
     for name, values, given in (("distance", r, distance), ("rate", s2, rate)):
-        if not np.all(values > 0):
-            raise ArgumentError(f"{name}: expected numbers above 0, got {given!r}.")
-    return np.asarray(s2 * r)
+        if not np.all(values >= 0 if zero else values > 0):
+            raise ArgumentError(f"{name}: expected numbers {'of at least' if zero else 'above'} 0, got {given!r}.")
+    return r, s2
+
+
+def _together(*arrays: _Numbers) -> tuple[_Numbers, ...]:
+    try:
+        return tuple(np.broadcast_arrays(*arrays))
+    except ValueError as error:
+        shapes = ", ".join(str(array.shape) for array in arrays)
+        raise ArgumentError(
+            f"arguments: expected shapes that can be broadcast against one another, got {shapes}."
+        ) from error
 
 
 def _finite(name: str, given: ArrayLike) -> _Numbers:
     try:
         values = np.asarray(given, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:
         raise ArgumentError(f"{name}: expected a number or an array of numbers, got {given!r}.") from error
     if not np.all(np.isfinite(values)):
         raise ArgumentError(f"{name}: expected finite numbers, got {given!r}.")
