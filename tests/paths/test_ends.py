@@ -87,7 +87,7 @@ def test_an_end_whose_loss_is_not_finite_is_no_end():
         (lambda: train_curve(ONE, -ONE.theta, initial="x"), "initial: expected a Curve, got str"),
         (lambda: nudged_elastic_band(ONE, -ONE.theta, initial="x"), "initial: expected a Curve, got str"),
         (lambda: string_method(3, ONE), "start: expected a Landscape, got int"),
-        (lambda: path_saddle(ONE, "x"), "path: expected what string_method or nudged_elastic_band returns, got str"),
+        (lambda: path_saddle(ONE, "x"), "path: expected a MinimumEnergyPath, got str"),
         (lambda: curve_scan("x", ONE), "curve: expected a Curve, got str"),
         (lambda: curve_length("x"), "curve: expected a Curve, got str"),
         (lambda: Curve([[0.0], [1.0]]).point(0.5), "nodes: expected a tensor of floating-point numbers, got list"),
