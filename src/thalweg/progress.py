@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from thalweg.errors import ArgumentError
+
 if TYPE_CHECKING:
     import rich.progress
 
@@ -66,11 +68,18 @@ def track(total: int | None, description: str, progress: bool | Progress = False
     Yields:
         The reporter to advance, and to hand on to parts of the work.
 
+    Raises:
+        ArgumentError: If ``progress`` is none of these.
+
     Example:
         >>> with track(3, "counting") as bar:
         ...     for _ in range(3):
         ...         bar.advance(note="still counting")
     """
+    if not isinstance(progress, (bool, Progress)):
+        raise ArgumentError(
+            f"progress: expected True, False, or a reporter with advance and stage, got {type(progress).__name__}."
+        )
     if not isinstance(progress, bool):
         with progress.stage(description, total) as bar:
             yield bar

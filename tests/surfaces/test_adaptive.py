@@ -66,7 +66,7 @@ ROUGH = {
 }
 
 
-LONG = {"saddle of waves", "kink", "pieces", "cliff", "step"}
+LONG = {"exponential", "saddle of waves", "kink", "pieces", "cone", "cliff", "step"}
 
 
 @pytest.mark.parametrize(
@@ -133,6 +133,7 @@ def test_a_spike_between_the_first_grids_lines_may_be_missed():
     assert float(off.max()) > 0.1 * extent
 
 
+@pytest.mark.slow
 def test_checks_find_what_the_grids_have_missed():
     """A bump over nine cells of a thousand: 400 checks meet it, and it is resolved."""
 

@@ -1,5 +1,6 @@
 """Scans that are cut off go on where they were, with the same bits."""
 
+import math
 import re
 
 import pytest
@@ -181,10 +182,45 @@ def test_rounding_is_told_of(tmp_path):
     expected = scan(landscape, path)
 
     def shifted(model, batch):
-        return model(batch[0]).sum(dim=1) * (1 + 1e-9)
+        return model(batch[0]).sum(dim=1) * (1 + 1e-14)
 
-    with pytest.warns(CheckpointWarning, match=r"differ by 1\.0e-09 of them, which is rounding"):
+    with pytest.warns(CheckpointWarning, match=r"differ by \d\.\de-1\d of them, which is rounding"):
         same(scan(landscape, path, shifted), expected)
+
+
+def test_a_small_difference_is_not_rounding_in_double_precision(tmp_path):
+    """One label among very many moves the loss by as much."""
+    landscape, path = network(), tmp_path / "cells"
+    scan(landscape, path)
+
+    def shifted(model, batch):
+        return model(batch[0]).sum(dim=1) * (1 + 9e-5)
+
+    with pytest.raises(CheckpointError, match=r"9\.0e-05 of them apart, more than rounding"):
+        scan(landscape, path, shifted)
+
+
+def test_where_the_centre_says_nothing_a_cell_is_held_against_what_is_kept(tmp_path):
+    centre = torch.zeros(2, dtype=torch.float64)
+
+    def pole(scale):
+        return formula(lambda t: torch.where(t.abs().sum() == 0, math.nan * t.sum(), scale * t @ t), [1.0, 1.0]).at(
+            centre
+        )
+
+    eye, path = torch.eye(2, dtype=torch.float64), tmp_path / "cells"
+    first = plane_scan(pole(1.0), eye, points=3, checkpoint=path)
+    again = plane_scan(pole(1.0), eye, points=3, checkpoint=path)
+    torch.testing.assert_close(again.loss, first.loss, rtol=0, atol=0, equal_nan=True)
+    assert again.cost.losses == 2
+    with pytest.raises(CheckpointError, match=r"at a cell that is kept, .* has loss 2, and now it is loss 14"):
+        plane_scan(pole(7.0), eye, points=3, checkpoint=path)
+    nowhere = formula(lambda t: torch.where(t[0] > 2, t.sum(), math.nan), [3.0, 0.0]).at(centre)
+    with pytest.raises(CheckpointError, match=r"has loss 2, and now it is no finite loss"):
+        plane_scan(nowhere, eye, points=3, checkpoint=path)
+    plane_scan(nowhere, eye, points=3, checkpoint=tmp_path / "nowhere")
+    with pytest.raises(CheckpointError, match=r"has no finite loss, and now it is loss 14"):
+        plane_scan(pole(7.0), eye, points=3, checkpoint=tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "foreign", "text"])

@@ -27,6 +27,7 @@ from thalweg.figures._sequence import draw_sequence, plot_sequence
 from thalweg.figures._spectra import draw_spectra, plot_spectra
 from thalweg.figures._spectrum import draw_spectrum, plot_spectrum
 from thalweg.figures._surface import draw_surface, plot_surface
+from thalweg.figures._surface_section import draw_grid, plot_grid
 from thalweg.figures._trajectory import draw_trajectory, plot_trajectory
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "draw_dimension",
     "draw_eigenpairs",
     "draw_energy_path",
+    "draw_grid",
     "draw_history",
     "draw_line",
     "draw_measurements",
@@ -71,6 +73,7 @@ __all__ = [
     "plot_dimension",
     "plot_eigenpairs",
     "plot_energy_path",
+    "plot_grid",
     "plot_history",
     "plot_line",
     "plot_measurements",

@@ -103,7 +103,7 @@ def draw_convexity(
     if grid.equal:
         axes.set_aspect("equal")
     first, second = (_paper.text(label) for label in grid.axes)
-    _paper.quiet(axes, x="\n".join([first, *_notes(result, loss)]), y=second, grid=None)
+    _paper.quiet(axes, x=_paper.under(first, _notes(result, loss)), y=second, grid=None)
     bar = figure.colorbar(filled, ax=axes, ticks=grid.ticks)
     bar.ax.set_yticklabels(grid.tick_text, fontsize=8.5, color=INK["light"])
     bar.outline.set_visible(False)
@@ -113,7 +113,7 @@ def draw_convexity(
 
 def _grids(result: ConvexityMap, quantity: str, scale: Scale) -> tuple[Grid, Grid | None]:
     label = _LABELS[choice("quantity", quantity, tuple(_LABELS))]
-    values = result.ratio() if quantity == "ratio" else getattr(result, quantity)
+    values = getattr(result, quantity) if quantity != "ratio" else _resolved(result)
     if not bool(values.isfinite().any()):
         raise ArgumentError(f"result: expected a map with at least one finite {label}, got none.")
     x, y, labels, norms = result.x, result.y, result.labels, result.norms
@@ -122,6 +122,13 @@ def _grids(result: ConvexityMap, quantity: str, scale: Scale) -> tuple[Grid, Gri
     if len(varied) < 2 or float(varied.min()) == float(varied.max()):
         return grid, None
     return grid, grid_of(Surface(x, y, result.loss, labels=labels, norms=norms))
+
+
+def _resolved(result: ConvexityMap) -> torch.Tensor:
+    """Return the ratios, none of them below what the residual of λ_min leaves open: a zero has no logarithm."""
+    floor = (result.smallest_residuals / result.largest).abs()
+    ratio = result.ratio()
+    return torch.where(floor.isfinite(), torch.maximum(ratio, floor), ratio)
 
 
 def _marks(result: ConvexityMap) -> list[tuple[tuple[np.ndarray, np.ndarray], str, float]]:

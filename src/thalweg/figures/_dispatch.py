@@ -18,7 +18,7 @@ def plot(result: Any, **options: Any) -> ScreenFigure:
 
     Args:
         result: Eigenpairs, Convergence, Density, Spectrum, BlockSpectra, MatrixSpectra, BlockStructure, Measures,
-            Trajectory, IntrinsicDimension, LearningCoefficient, PathScan, Connection, Line, Surface, History, a
+            Trajectory, IntrinsicDimension, LearningCoefficient, PathScan, Connection, Line, Surface, Grid, History, a
             Measurement, or a tuple or list of Measurements.
         **options: Of the result's type.
 

@@ -33,6 +33,11 @@ class Levels:
         return np.log10(loss) if self.logarithmic else np.asarray(loss)
 
 
+def is_wide(low: float, high: float) -> bool:
+    """Say whether a range is wide enough for a logarithm, and its lower end more than rounding."""
+    return low > 0 and _WIDE < high / low < _ROUNDING
+
+
 def levels(low: float, high: float, *, margin: float = 0.06) -> Levels:
     """Choose an axis for losses between two limits.
 
@@ -42,7 +47,7 @@ def levels(low: float, high: float, *, margin: float = 0.06) -> Levels:
     """
     if not high > low:
         low, high = low - 0.5 * (abs(low) or 1.0), high + 0.5 * (abs(high) or 1.0)
-    logarithmic = low > 0 and _WIDE < high / low < _ROUNDING
+    logarithmic = is_wide(low, high)
     if logarithmic:
         values = decades(low, high, most=6)
         ticks, names, ends = np.log10(values).tolist(), [tick_text(v) for v in values], (np.log10(low), np.log10(high))

@@ -1,5 +1,6 @@
 """What all figures for paper share: a canvas of their own, quiet axes, and how they are written."""
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,11 @@ def text(name: str, longest: int = 60) -> str:
     if len(line) > longest:
         line = line[: longest - 1].rstrip() + "…"
     return line.replace("$", r"\$")
+
+
+def under(label: str, notes: Sequence[str], longest: int = 56) -> str:
+    """Return what stands under a panel: the label of its axis, and notes in lines that are no wider than it."""
+    return "\n".join([label, *(line for note in notes for line in textwrap.wrap(note, longest))])
 
 
 def paper(

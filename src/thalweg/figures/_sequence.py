@@ -14,6 +14,7 @@ from thalweg.figures._line import draw_line, line_limits, plot_line
 from thalweg.figures._palette import DEPTH, INK
 from thalweg.figures._surface import Kind, draw_surface, plot_surface
 from thalweg.figures._surface_grid import Scale, grid_of
+from thalweg.figures._surface_path import same_directions
 from thalweg.figures._types import PaperFigure, ScreenFigure
 from thalweg.surfaces._results import Line, Surface
 
@@ -186,7 +187,8 @@ def _checked(
             )
         if not _same_grid(one, first):
             raise ArgumentError(
-                f"results: expected one grid and one scale, but those of {place} differ from the first."
+                f"results: expected one grid, one scale and the same directions, but those of {place} differ from the "
+                "first."
             )
     names = [str(index) for index in range(len(found))] if labels is None else list(labels)
     if len(names) != len(found) or len(set(names)) != len(names):
@@ -197,9 +199,10 @@ def _checked(
 def _same_grid(one: Surface | Line, other: Surface | Line) -> bool:
     if isinstance(one, Surface) and isinstance(other, Surface):
         same = torch.equal(one.x, other.x) and torch.equal(one.y, other.y)
-        return same and bool(np.allclose(one.norms, other.norms))
+        return same and bool(np.allclose(one.norms, other.norms)) and same_directions(one, other)
     if isinstance(one, Line) and isinstance(other, Line):
-        return torch.equal(one.position, other.position) and bool(np.isclose(one.norm, other.norm))
+        same = torch.equal(one.position, other.position) and bool(np.isclose(one.norm, other.norm))
+        return same and (one.digests == other.digests or not (one.digests and other.digests))
     return False
 
 

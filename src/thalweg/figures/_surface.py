@@ -8,9 +8,10 @@ import numpy as np
 from thalweg.figures import _paper, _screen
 from thalweg.figures._dispatch import choice, draw, plot
 from thalweg.figures._extra import load
+from thalweg.figures._metric import with_metric
 from thalweg.figures._numbers import number
 from thalweg.figures._palette import DEPTH, INK, depth_scale
-from thalweg.figures._surface_grid import Grid, Scale, grid_of
+from thalweg.figures._surface_grid import Grid, Scale, grid_of, said_of_cells
 from thalweg.figures._surface_path import Path, add_draped, add_path, draw_draped, draw_path_on, path_on
 from thalweg.figures._types import Axes, PaperFigure, ScreenFigure
 from thalweg.surfaces._projection_results import Plane, Projection
@@ -28,15 +29,17 @@ def plot_surface(
     kind: Kind = "contour",
     path: Projection | Plane | None = None,
     scale: Scale = "auto",
+    metric: str | None = None,
     beside: Sequence[Surface] = (),
     title: str | None = None,
 ) -> ScreenFigure:
     """Draw the loss over a plane whose axes are true distances in parameter space.
 
-    A cell whose loss is not finite is left blank. Where the loss is positive and its range is wide, height
+    A cell whose loss is not finite, or not known, is left blank; a line of text counts these, and what is interpolated.
+    Where the loss is positive and its range is wide, height
     and colour follow its logarithm, and the ticks say so. The circle is the point that was measured, the
-    cross the lowest cell. Dashed contours, at every third level, are those of the quadratic model, if the surface has
-    it.
+    cross the lowest cell that was measured. Dashed contours, at every third level, are those of the quadratic model, if
+    the surface has it; in three dimensions it is a second surface, as far as the heights of the first go.
 
     A path is drawn with marks whose size says how far each point is off the plane, and a line of text with the share
     of its variance that the plane holds: where that is small, the colours around a point are not its loss.
@@ -46,26 +49,30 @@ def plot_surface(
         kind: "contour", "heat" or "3d".
         path: A trajectory projected onto the surface's directions, or the plane through three points.
         scale: Of height and colour: "linear", "log", or "auto" by the range of the loss.
+        metric: A metric of the surface to draw in the place of its loss, "accuracy" for instance.
         beside: Further surfaces that the colour scale has to suit, so that their figures can be compared.
         title: Above the figure.
     """
     choice("kind", kind, _KINDS)
-    go, grid = load("plotly.graph_objects"), grid_of(result, beside, scale)
+    result, beside = with_metric(result, metric), [with_metric(other, metric) for other in beside]
+    go, grid = load("plotly.graph_objects"), grid_of(result, beside, scale, metric or "loss")
     marks = path_on(path, result)
     figure = _screen.dressed(go.Figure(), title=title, height=460)
     shared: dict[str, Any] = {
         "x": grid.x, "y": grid.y, "z": grid.height, "colorscale": depth_scale(),
         "customdata": np.array([[number(float(v), 4) for v in row] for row in grid.loss], dtype=object),
-        "hovertemplate": "distance %{x:.3g}, %{y:.3g}<br>loss %{customdata}<extra></extra>",
+        "hovertemplate": "distance %{x:.3g}, %{y:.3g}<br>" + _screen.text(grid.label) + " %{customdata}<extra></extra>",
         "colorbar": {"tickvals": grid.ticks, "ticktext": grid.tick_text,
-                     "title": {"text": grid.label, "side": "top", "font": {"size": 12.5}},
+                     "title": {"text": _screen.text(grid.label), "side": "top", "font": {"size": 12.5}},
                      "thickness": 10, "outlinewidth": 0, "len": 0.9, "x": 1.0, "xpad": 8},
     }  # fmt: skip
     first, second = (_screen.text(label) for label in (result.labels if kind == "3d" else grid.axes))
-    model = None if result.quadratic is None or kind == "3d" else result.quadratic.double().cpu().numpy()
-    notes = _notes(result, marks, model is not None)
+    model = None if result.quadratic is None else result.quadratic.double().cpu().numpy()
+    notes = _notes(result, marks, None if model is None else kind)
     if kind == "3d":
         _add_relief(figure, grid, shared, (first, second))
+        if model is not None:
+            _add_raised_model(figure, grid, model)
         if marks is not None:
             add_draped(figure, marks, grid)
         _screen.notes_below(figure, notes)
@@ -93,6 +100,7 @@ def draw_surface(
     kind: Kind = "contour",
     path: Projection | Plane | None = None,
     scale: Scale = "auto",
+    metric: str | None = None,
     beside: Sequence[Surface] = (),
     bar: bool = True,
     title: str | None = None,
@@ -105,25 +113,29 @@ def draw_surface(
         kind: "contour", "heat" or "3d".
         path: A trajectory projected onto the surface's directions, or the plane through three points.
         scale: Of height and colour: "linear", "log", or "auto" by the range of the loss.
+        metric: A metric of the surface to draw in the place of its loss, "accuracy" for instance.
         beside: Further surfaces that the colour scale has to suit, so that their figures can be compared.
         bar: Whether to draw the colour bar.
         title: Above the figure.
     """
     choice("kind", kind, _KINDS)
-    grid, marks = grid_of(result, beside, scale), path_on(path, result)
+    result, beside = with_metric(result, metric), [with_metric(other, metric) for other in beside]
+    grid, marks = grid_of(result, beside, scale, metric or "loss"), path_on(path, result)
     colours = load("matplotlib.colors").LinearSegmentedColormap.from_list("depth", DEPTH)
     options: dict[str, Any] = {"projection": "3d"} if kind == "3d" else {}
     figure, axes = _paper.panel(axes, title, width=4.6, height=4.0, **options)
     # In perspective there is room for the directions alone.
     first, second = (_paper.text(label) for label in (result.labels if kind == "3d" else grid.axes))
-    model = None if result.quadratic is None or kind == "3d" else result.quadratic.double().cpu().numpy()
-    notes = _notes(result, marks, model is not None)
+    model = None if result.quadratic is None else result.quadratic.double().cpu().numpy()
+    notes = _notes(result, marks, None if model is None else kind)
     if kind == "3d":
         _raise_relief(axes, grid, colours, (first, second))
+        if model is not None:
+            _wire(axes, grid, model)
         if marks is not None:
             draw_draped(axes, marks, grid)
         if notes:
-            axes.set_title("\n".join(notes), fontsize=8, color=INK["light"], y=-0.12)
+            axes.set_title(_paper.under("", notes).strip(), fontsize=8, color=INK["light"], y=-0.12)
         return figure
     filled = _fill(axes, grid, colours, kind)
     if model is not None:
@@ -135,7 +147,7 @@ def draw_surface(
         draw_path_on(axes, marks)
     if grid.equal:
         axes.set_aspect("equal")
-    _paper.quiet(axes, x="\n".join([first, *notes]), y=second, grid=None)
+    _paper.quiet(axes, x=_paper.under(first, notes), y=second, grid=None)
     if bar:
         _add_bar(figure, axes, grid, filled)
     return figure
@@ -148,12 +160,12 @@ def _add_bar(figure: PaperFigure, axes: Axes, grid: Grid, filled: Any) -> None:
     bar.ax.set_title(grid.label, fontsize=9.5, color=INK["light"], loc="left" if len(grid.label) < 6 else "right")
 
 
-def _notes(result: Surface, marks: Path | None, model: bool) -> list[str]:
-    off = result.largest_error
-    partly = [] if off is None else [f"{result.share:.0%} measured, the rest within {off:.1%} of the range by estimate"]
+def _notes(result: Surface, marks: Path | None, model: Kind | None) -> list[str]:
+    cells = said_of_cells(result)
+    drawn = "orange: the quadratic model" if model == "3d" else "dashed: the quadratic model, every third level"
     return [
-        *partly,
-        *(["dashed: the quadratic model, every third level"] if model else []),
+        *([drawn] if model else []),
+        *([cells] if cells else []),
         *(() if marks is None else marks.notes),
     ]
 
@@ -175,6 +187,24 @@ def _fill(axes: Any, grid: Grid, colours: Any, kind: Kind) -> Any:
         grid.x, grid.y, grid.height, levels=levels[::2], colors="white", linewidths=0.4, alpha=0.5, linestyles="solid"
     )
     return filled
+
+
+def _wire(axes: Any, grid: Grid, model: np.ndarray) -> None:
+    axes.plot_wireframe(*np.meshgrid(grid.x, grid.y), _within(grid, model), color=_MODEL, linewidth=0.7, rcount=12)
+
+
+def _within(grid: Grid, model: np.ndarray) -> np.ndarray:
+    """Return the heights of the quadratic model as far as those of the surface go."""
+    height, (low, high) = grid.raised(model), grid.limits
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where((height >= low) & (height <= high), height, np.nan))
+
+
+def _add_raised_model(figure: ScreenFigure, grid: Grid, model: np.ndarray) -> None:
+    figure.add_surface(
+        x=grid.x, y=grid.y, z=_within(grid, model), showscale=False, opacity=0.55, hoverinfo="skip",
+        colorscale=[[0, _MODEL], [1, _MODEL]], name="quadratic model",
+    )  # fmt: skip
 
 
 def _model_lines(axes: Any, grid: Grid, model: np.ndarray) -> None:

@@ -6,15 +6,16 @@ from typing import Literal
 
 import numpy as np
 from scipy.interpolate import RegularGridInterpolator
+from torch import Tensor
 
 from thalweg.errors import ArgumentError
 from thalweg.figures._dispatch import choice
 from thalweg.figures._extra import load
+from thalweg.figures._levels import is_wide
 from thalweg.figures._ticks import decades, tick_text
 from thalweg.surfaces._results import Surface
 
 Scale = Literal["auto", "linear", "log"]
-_WIDE = 30.0
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,9 @@ def grid_of(result: Surface, beside: Sequence[Surface] = (), scale: Scale = "aut
     low, high = limits([result, *beside])
     if scale == "log" and low <= 0:
         raise ArgumentError(f"scale: 'log' needs a positive {label}, got {low:.4g} on the surface; use 'linear'.")
-    logarithmic = scale == "log" or (scale == "auto" and low > 0 and high / low > _WIDE)
-    height = np.log10(loss) if logarithmic else loss
+    logarithmic = scale == "log" or (scale == "auto" and is_wide(low, high))
+    # What is interpolated may lie below all that was measured, where the colours and the logarithm begin.
+    height = np.log10(np.maximum(loss, low)) if logarithmic else loss
     if logarithmic:
         values = decades(low, high, most=6)
         ticks, names, ends = np.log10(values).tolist(), [tick_text(v) for v in values], (np.log10(low), np.log10(high))
@@ -72,7 +74,8 @@ def grid_of(result: Surface, beside: Sequence[Surface] = (), scale: Scale = "aut
         ticks = [float(v) for v in ticker.tick_values(low, high) if low <= v <= high]
         names, ends = [tick_text(round(v, 12)) for v in ticks], (low, high)
     x, y = (axis.double().cpu().numpy() * norm for axis, norm in zip((result.x, result.y), result.norms, strict=True))
-    row, column = np.unravel_index(np.nanargmin(loss), loss.shape)
+    seen = np.where(_measured(result).numpy(), loss, np.nan)
+    row, column = np.unravel_index(np.nanargmin(seen), loss.shape)
     spans = sorted((float(np.ptp(x)), float(np.ptp(y))))
     return Grid(
         x, y, loss, height, (float(ends[0]), float(ends[1])), ticks, names, label,
@@ -83,8 +86,29 @@ def grid_of(result: Surface, beside: Sequence[Surface] = (), scale: Scale = "aut
 
 
 def limits(surfaces: Sequence[Surface]) -> tuple[float, float]:
-    """Return the lowest and the highest finite loss of all of them, kept apart."""
-    finite = [surface.loss[surface.loss.isfinite()].double() for surface in surfaces]
+    """Return the lowest and the highest finite loss that was measured of all of them, kept apart."""
+    finite = [surface.loss.cpu()[_measured(surface)].double() for surface in surfaces]
     finite = [losses for losses in finite if losses.numel()]
     low, high = min(float(losses.min()) for losses in finite), max(float(losses.max()) for losses in finite)
     return low, high if high > low else low + (abs(low) or 1.0)
+
+
+def said_of_cells(result: Surface) -> str:
+    """Say which cells are no measurements: left blank, or interpolated, and how well."""
+    parts = [f"{result.nonfinite} not finite"] if result.nonfinite else []
+    if result.unknown:
+        parts.append(f"{result.unknown} not measured")
+    guessed = 0 if result.measured is None else int((~result.measured & result.loss.isfinite()).sum())
+    if guessed:
+        error = result.largest_error
+        parts.append(f"{guessed} interpolated" + ("" if error is None else f", within {error:.1%} of the range"))
+    return f"of {result.loss.numel()} cells {'; '.join(parts)}" if parts else ""
+
+
+def _measured(surface: Surface) -> Tensor:
+    """Which cells are finite and measured; of a surface without such, which are finite."""
+    finite = surface.loss.isfinite().cpu()
+    if surface.measured is None:
+        return finite
+    both = finite & surface.measured.cpu()
+    return both if bool(both.any()) else finite

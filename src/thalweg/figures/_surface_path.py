@@ -43,7 +43,7 @@ def path_on(path: Projection | Plane | None, surface: Surface | None = None) -> 
     """Return what is drawn of a projection.
 
     Raises:
-        ArgumentError: If it is not onto the two directions of the surface.
+        ArgumentError: If it is not onto the two directions of the surface, or from another origin.
     """
     if path is None:
         return None
@@ -57,6 +57,8 @@ def path_on(path: Projection | Plane | None, surface: Surface | None = None) -> 
             f"path: expected a projection onto the surface's own directions, of lengths {surface.norms}, got one onto "
             f"directions of lengths {seen.norms}."
         )
+    if surface is not None:
+        _require_own(seen, surface)
     x, y = (seen.coordinates.double().cpu().numpy() * np.array(seen.norms)).T
     off = seen.residuals.double().cpu().numpy()
     extent = max(float(np.ptp(x)), float(np.ptp(y)))
@@ -69,6 +71,28 @@ def path_on(path: Projection | Plane | None, surface: Surface | None = None) -> 
             notes.append("larger marks are further off the plane")
     hover = [_said(seen, index) for index in range(len(off))]
     return Path(x, y, size, hover, seen.names, tuple(notes))
+
+
+def _require_own(seen: Projection, surface: Surface) -> None:
+    if not same_directions(seen, surface):
+        raise ArgumentError(
+            f"path: expected a projection onto the surface's own directions, {' and '.join(surface.labels)}, got one "
+            f"onto others: {' and '.join(seen.labels)}. Project the points onto these: project(points, directions, "
+            "origin)."
+        )
+    if seen.origin is not None and surface.origin is not None and seen.origin != surface.origin:
+        raise ArgumentError(
+            "path: expected a projection with the origin of the surface, the θ that was scanned, got one with another. "
+            "Give that landscape as origin= of project."
+        )
+
+
+def same_directions(one: Projection | Surface, other: Surface) -> bool:
+    """Say whether two are over the same directions; by their names where that is all there is."""
+    if one.digests and other.digests:
+        return one.digests == other.digests
+    unnamed = Surface.labels
+    return unnamed in (one.labels, other.labels) or one.labels == other.labels
 
 
 def _said(seen: Projection, index: int) -> str:

@@ -2,6 +2,7 @@
 
 import functools
 import math
+import operator
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -163,21 +164,39 @@ def grid(span: tuple[float, float], points: int) -> Float[Tensor, " n"]:
     (first·(n−1−i) + last·i) / (n−1), one rounding of a sum that vanishes, and no sum of steps.
 
     Raises:
-        ArgumentError: If there are fewer than two points, or the span is not finite and increasing.
+        ArgumentError: If there are fewer than two points, or not a whole number of them, or the span is not two finite
+            and increasing numbers.
 
     Example:
         >>> grid((-0.5, 1.5), 61)[[0, 15, 45, 60]]
         tensor([-0.5000,  0.0000,  1.0000,  1.5000], dtype=torch.float64)
     """
-    first, last = float(span[0]), float(span[1])
-    if isinstance(points, bool) or points < 2:
-        raise ArgumentError(f"points: expected at least 2, got {points}.")
+    points = require_points(points)
+    try:
+        first, last = (float(end) for end in span)
+    except (TypeError, ValueError):
+        raise ArgumentError(f"span: expected two numbers, (first, last), got {span!r}.") from None
     if not (math.isfinite(first) and math.isfinite(last) and first < last):
         raise ArgumentError(f"span: expected two finite numbers, the first below the second, got ({first}, {last}).")
     steps = torch.arange(points, dtype=torch.float64)
     values = (first * (points - 1 - steps) + last * steps) / (points - 1)
     values[0], values[-1] = first, last
     return values
+
+
+def require_points(points: Any) -> int:
+    """Return a number of points of an axis.
+
+    Raises:
+        ArgumentError: If it is not a whole number of at least two.
+    """
+    try:
+        count = operator.index(points)
+    except TypeError:
+        raise ArgumentError(f"points: expected a whole number of at least 2, got {points!r}.") from None
+    if isinstance(points, bool) or count < 2:
+        raise ArgumentError(f"points: expected at least 2, got {points}.")
+    return count
 
 
 def _means(
@@ -211,7 +230,12 @@ def _casting(point: Landscape) -> torch.autocast:
 def _by_term(value: Tensor | float, terms: Terms, name: str) -> Tensor:
     """Give every term the value of its batch or item, so that it is averaged as the terms are."""
     weights = terms.weights
-    given = torch.as_tensor(value, device=weights.device).detach()
+    try:
+        given = torch.as_tensor(value, device=weights.device).detach()
+    except (TypeError, ValueError, RuntimeError):
+        raise ObjectiveError(
+            f"functions: expected {name} to return a number or a tensor, got {type(value).__name__}."
+        ) from None
     if given.ndim == 0:
         return given.expand(weights.shape)
     if given.shape == weights.shape:

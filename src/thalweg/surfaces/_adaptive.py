@@ -10,12 +10,13 @@ from torch import Tensor
 
 from thalweg.errors import ArgumentError, Interrupted
 from thalweg.landscape import Landscape
-from thalweg.landscape._sampling import Functions, grid
+from thalweg.landscape._sampling import Functions
 from thalweg.progress import Progress, track
 from thalweg.surfaces._cells import MEMORY, Cells, Checkpoint, require_orthogonal
 from thalweg.surfaces._columns import directions_of
+from thalweg.surfaces._digests import digest_of, digests_of
+from thalweg.surfaces._grid_arguments import Span, plane_axes
 from thalweg.surfaces._hierarchy import Flags, Hierarchy, Numbers, Rectangle
-from thalweg.surfaces._plane import Span, spans_of
 from thalweg.surfaces._results import Directions, Surface
 
 
@@ -39,7 +40,8 @@ def adaptive_scan(
 
     Nested grids with intervals halved each time carry cubic splines, each the correction of the one before (Bungartz
     and Griebel, 2004, on hierarchical bases). A cell's surplus is by how much it misses the spline that was there
-    before it was measured. The error of a cell that is not measured is estimated as the largest surplus nearby,
+    before it was measured. Where no measured loss is negative, no interpolated one is. The error of a
+    cell that is not measured is estimated as the largest surplus nearby,
 
     .. math:: e(c) = \max_{c' : |c - c'|_\infty \le h} |L(c') - s_{\ell - 1}(c')|,
 
@@ -100,9 +102,8 @@ def adaptive_scan(
     """
     d = directions_of(landscape, directions, "directions", ("first direction", "second direction"))
     cosine = require_orthogonal(d)
-    rows, columns = (points, points) if isinstance(points, int) else points
-    across, up = spans_of(span)
-    x, y = grid(across, columns), grid(up, rows)
+    x, y = plane_axes(points, span)
+    rows, columns = len(y), len(x)
     hierarchy = Hierarchy(*_require(rows, columns, tolerance, checks))
     most = _require_budget(budget, hierarchy)
     source = torch.Generator().manual_seed(0) if generator is None else generator
@@ -110,6 +111,7 @@ def adaptive_scan(
         landscape, d.vectors[:, [1, 0]], (y, x), functions=functions, share=share, memory=memory, checkpoint=checkpoint
     )
     known = np.zeros((rows, columns), dtype=bool)
+    digests, origin = digests_of(d.vectors), digest_of(landscape.theta)
 
     def surface() -> Surface:
         done = known & cells.table.done.view(rows, columns).numpy()
@@ -129,6 +131,9 @@ def adaptive_scan(
             measured=torch.from_numpy(done),
             error=torch.from_numpy(seen.error),
             converged=bool((seen.error <= seen.limit(tolerance)).all()),
+            scale=d.scale,
+            digests=digests,
+            origin=origin,
         )
 
     try:
@@ -181,7 +186,21 @@ def _seen(hierarchy: Hierarchy, cells: Cells, known: Flags) -> _Seen:
         return _Seen(np.where(known, loss, nothing), np.where(known, 0.0, nothing), extent, rounding, unknown)
     surface, surplus = hierarchy.interpolate(loss, known)
     error = hierarchy.errors(surplus, known)
+    if extent <= rounding:
+        # Constant: what the splines add is rounding too.
+        surface, error = np.where(known, surface, surface.clip(finite.min(), finite.max())), np.zeros_like(error)
+    elif finite.min() >= 0:
+        surface = np.where(known, surface, _floored(surface, error, hierarchy.lowest(loss, known)))
     return _Seen(np.where(unknown, math.nan, surface), np.where(unknown, math.nan, error), extent, rounding, unknown)
+
+
+def _floored(surface: Numbers, error: Numbers, lowest: Numbers) -> Numbers:
+    """Raise what splines put below the losses around it where they cannot tell it from zero: no loss is negative there.
+
+    With s ≤ e and the truth between 0 and s + e, min(lowest, e) is no further from it than e.
+    """
+    doubtful = (surface < lowest) & (surface <= error)
+    return np.where(doubtful & np.isfinite(lowest), np.minimum(lowest, error), surface)
 
 
 def _beside(hierarchy: Hierarchy, known: Flags, bad: Flags) -> Flags:
@@ -246,7 +265,7 @@ def _drawn(
 
 def _require(rows: int, columns: int, tolerance: float, checks: int) -> tuple[int, int]:
     for count in (rows, columns):
-        if isinstance(count, bool) or count < 5:
+        if count < 5:
             raise ArgumentError(f"points: expected at least 5 along both axes, got ({rows}, {columns}).")
     if not 0 < tolerance < 1:
         raise ArgumentError(f"tolerance: expected a share of the range strictly between 0 and 1, got {tolerance}.")

@@ -17,7 +17,7 @@ from thalweg.landscape._sampling import Functions, Table, Walker, fill, values_a
 from thalweg.progress import Progress, track
 from thalweg.surfaces._first_layer import FirstLayer
 from thalweg.surfaces._results import Directions
-from thalweg.surfaces._store import opened
+from thalweg.surfaces._store import Store, opened
 
 Checkpoint = str | os.PathLike[str] | None
 # Bytes of the first layer's products.
@@ -70,6 +70,8 @@ class Cells:
             self._store = opened(checkpoint, landscape, self._vectors, axes, shared, centre)
             if self._store.path.exists():
                 self._store.read(self.table)
+                if centre is None:
+                    self._look_again(self._store)
 
     @property
     def precision(self) -> float:
@@ -106,6 +108,19 @@ class Cells:
         finally:
             if self._store is not None and self.evaluated:
                 self._store.write(self.table)
+
+    def _look_again(self, store: Store) -> None:
+        """Evaluate a cell that is kept once more, where θ has no value that data and objective would be known by."""
+        done, finite = self.table.done, self.table.done & self.table.loss.isfinite()
+        kept = (finite if bool(finite.any()) else done).nonzero().flatten().tolist()
+        if not kept:
+            return
+        columns = {"loss": self.table.loss, **self.table.metrics}
+        before = {name: float(column[kept[0]]) for name, column in columns.items()}
+        with walking(self._landscape) as walker:
+            _, now = next(self._values(walker, kept[:1]))
+        self.evaluated, self._extra = 0, self._extra + 1
+        store.compare(before if bool(finite.any()) else None, now, "a cell that is kept", level=6)
 
     def _values(self, walker: Walker, places: Iterable[int]) -> Iterator[tuple[int, dict[str, float] | None]]:
         row, base, start = None, walker.theta.clone(), walker.theta.clone()

@@ -36,11 +36,16 @@ def eigen_directions(pairs: Eigenpairs, indices: Sequence[int] = (0, 1), *, matr
         >>> print(eigen_directions(eigenpairs(op, 2)))
         eigenvector 1 (λ = 4) (‖d‖ = 1), eigenvector 2 (λ = 2) (‖d‖ = 1)
     """
+    if not isinstance(pairs, Eigenpairs):
+        raise ArgumentError(f"pairs: expected eigenpairs, got {type(pairs).__name__}.")
     if pairs.vectors is None:
         raise ArgumentError("pairs: expected eigenpairs with vectors, got some without.")
     count = len(pairs.values)
+    if not isinstance(indices, Sequence):
+        raise ArgumentError(f"indices: expected a sequence of numbers, such as (0, 1), got {indices!r}.")
     chosen = list(indices)
-    if not chosen or len(set(chosen)) != len(chosen) or not all(0 <= index < count for index in chosen):
+    whole = all(isinstance(index, int) and not isinstance(index, bool) for index in chosen)
+    if not chosen or not whole or len(set(chosen)) != len(chosen) or not all(0 <= index < count for index in chosen):
         raise ArgumentError(f"indices: expected different numbers from 0 to {count - 1}, got {tuple(chosen)}.")
     loose = [index for index in chosen if not bool(pairs.converged[index])]
     if loose:
@@ -72,6 +77,8 @@ def gradient_direction(landscape: Landscape) -> Directions:
         >>> gradient_direction(landscape).vectors
         tensor([[1.]])
     """
+    if not isinstance(landscape, Landscape):
+        raise ArgumentError(f"landscape: expected a Landscape, got {type(landscape).__name__}.")
     gradient = landscape.gradient()
     length = landscape.space.norm(gradient)
     if length == 0:

@@ -10,15 +10,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from thalweg.errors import ArgumentError, ConvergenceWarning, NonFiniteError
+from thalweg.errors import ArgumentError, ConvergenceWarning, Interrupted, NonFiniteError
 from thalweg.estimate import Cost, Provenance
 from thalweg.krylov import eigenpairs
 from thalweg.landscape import Landscape
-from thalweg.landscape._sampling import grid
 from thalweg.operators import Curvature, Operator, hessian
 from thalweg.progress import Progress, track
 from thalweg.surfaces._convexity_results import ConvexityMap
-from thalweg.surfaces._plane import Span, orthogonal_pair, spans_of
+from thalweg.surfaces._grid_arguments import Span, plane_axes, points_of
+from thalweg.surfaces._plane import orthogonal_pair
 from thalweg.surfaces._results import Directions
 from thalweg.vectors import draw_seeds
 
@@ -69,6 +69,7 @@ def convexity_map(
 
     Raises:
         ArgumentError: If an argument does not fit or is out of range, or the directions are not orthogonal.
+        Interrupted: If the user does, with the map as far as it goes as its ``result``.
 
     Warns:
         ConvergenceWarning: If cells have not converged; the result says which.
@@ -83,9 +84,8 @@ def convexity_map(
         3 × 3 convexity map over first direction and second direction; 9 of 9 cells convex to within the residuals; ...
     """
     d, _ = orthogonal_pair(landscape, directions)
-    rows, columns = (points, points) if isinstance(points, int) else points
-    across, up = spans_of(span)
-    x, y = grid(across, columns), grid(up, rows)
+    x, y = plane_axes(points, span)
+    rows, columns = len(y), len(x)
     if not tol > 0:
         raise ArgumentError(f"tol: expected a positive number, got {tol}.")
     if isinstance(max_matvecs, bool) or not isinstance(max_matvecs, int) or max_matvecs < 2:
@@ -100,28 +100,40 @@ def convexity_map(
                 yield landscape.at(theta + a * first + b * second)
 
     ends = _Ends(matrix, tol, max_matvecs, seed)
-    with track(rows * columns, f"convexity, at most {rows * columns * max_matvecs} products", progress) as bar:
-        cells = []
-        for place in places():
-            cells.append(ends.at(place))
-            bar.advance(note=f"{sum(cell.products for cell in cells)} products")
-    made = sum(cell.products for cell in cells)
+    cells = list[_Cell]()
 
-    def shaped(name: str) -> Tensor:
-        values = [getattr(cell, name) for cell in cells]
-        kind = {bool: torch.bool, int: torch.int64}.get(type(values[0]), torch.float64)
-        return torch.tensor(values, dtype=kind).view(rows, columns)
+    def found() -> ConvexityMap:
+        every = cells + [_Cell()] * (rows * columns - len(cells))
 
-    result = ConvexityMap(
-        x=x,
-        y=y,
-        **{name: shaped(name) for name in _CELL},
-        labels=(d.labels[0], d.labels[1]),
-        norms=(d.norms[0], d.norms[1]),
-        tol=tol,
-        cost=Cost(matvecs=made, losses=rows * columns, seconds=time.perf_counter() - started),
-        provenance=ends.provenance,
-    )
+        def shaped(name: str) -> Tensor:
+            values = [getattr(cell, name) for cell in every]
+            kind = {bool: torch.bool, int: torch.int64}.get(type(values[0]), torch.float64)
+            return torch.tensor(values, dtype=kind).view(rows, columns)
+
+        made, seconds = sum(cell.products for cell in cells), time.perf_counter() - started
+        return ConvexityMap(
+            x=x,
+            y=y,
+            **{name: shaped(name) for name in _CELL},
+            labels=(d.labels[0], d.labels[1]),
+            norms=(d.norms[0], d.norms[1]),
+            tol=tol,
+            cost=Cost(matvecs=made, losses=len(cells), seconds=seconds),
+            provenance=ends.provenance,
+            measured=None
+            if len(cells) == rows * columns
+            else (torch.arange(rows * columns) < len(cells)).view(rows, columns),
+        )
+
+    try:
+        with track(rows * columns, f"convexity, at most {rows * columns * max_matvecs} products", progress) as bar:
+            for place in places():
+                cells.append(ends.at(place))
+                bar.advance(note=f"{sum(cell.products for cell in cells)} products")
+    except KeyboardInterrupt:
+        said = f"interrupted: {len(cells)} of {rows * columns} cells are computed, and are in the exception's `result`."
+        raise Interrupted(said, found()) from None
+    result = found()
     if result.unconverged:
         warnings.warn(
             f"{result.unconverged} of {rows * columns} cells have not converged within {max_matvecs} products. Raise "
@@ -155,7 +167,7 @@ def convexity_cost(
         >>> convexity_cost(tw.Landscape(torch.nn.Linear(2, 1), tw.objectives.mse(), data), points=5).matvecs
         1500
     """
-    rows, columns = (points, points) if isinstance(points, int) else points
+    rows, columns = points_of(points, 2)
     started = time.perf_counter()
     cell = _Ends(matrix, 0.01, max_matvecs, 0).at(landscape)
     once = time.perf_counter() - started

@@ -28,6 +28,7 @@ class ConvexityMap(Record):
         tol: The residual that was asked for, relative to the largest magnitude of an eigenvalue.
         cost: What it took.
         provenance: How products were computed.
+        measured: Which cells have been computed, shape (rows, columns), after an interruption; ``None``: all.
     """
 
     x: Tensor
@@ -44,11 +45,18 @@ class ConvexityMap(Record):
     tol: float = 0.01
     cost: Cost = Cost()
     provenance: Provenance | None = None
+    measured: Tensor | None = None
 
     @property
     def nonfinite(self) -> int:
         """Cells without eigenvalues, since a loss or product there is not finite; they are excluded, never replaced."""
-        return int(self.largest.isnan().sum())
+        missing = self.largest.isnan()
+        return int((missing if self.measured is None else missing & self.measured).sum())
+
+    @property
+    def unmeasured(self) -> int:
+        """Cells that an interruption left out."""
+        return 0 if self.measured is None else int((~self.measured).sum())
 
     @property
     def unconverged(self) -> int:
@@ -60,20 +68,30 @@ class ConvexityMap(Record):
         return torch.where(self.largest == 0, torch.nan, (self.smallest / self.largest).abs())
 
     def convex(self) -> Tensor:
-        """Return where λ_min is not negative beyond its residual, shape (rows, columns); false where it is unknown."""
-        return self.smallest >= -self.smallest_residuals
+        """Return where λ_min is not negative beyond its residual, shape (rows, columns); false where it is unknown.
+
+        A Ritz value that has not converged bounds λ_min from above only, so that it is unknown there.
+        """
+        return self.converged & (self.smallest >= -self.smallest_residuals)
 
     def __str__(self) -> str:
         rows, columns = self.largest.shape
-        known = rows * columns - self.nonfinite
+        known = rows * columns - self.nonfinite - self.unmeasured
         words = [f"{rows} × {columns} convexity map over {self.labels[0]} and {self.labels[1]}"]
         if known:
             ratio = self.ratio()
             ratio = ratio[ratio.isfinite()]
-            words.append(f"{int(self.convex().sum())} of {known} cells convex to within the residuals")
+            settled = known - self.unconverged
+            among = f"{settled} {'converged ' if self.unconverged else ''}cells"
+            if settled:
+                words.append(f"{int(self.convex().sum())} of {among} convex to within the residuals")
             if len(ratio):
                 words.append(f"|λ_min/λ_max| from {float(ratio.min()):.2g} to {float(ratio.max()):.2g}")
-        for count, what in ((self.unconverged, "not converged"), (self.nonfinite, "not finite")):
+        for count, what in (
+            (self.unconverged, "not converged"),
+            (self.nonfinite, "not finite"),
+            (self.unmeasured, "not computed"),
+        ):
             if count:
                 words.append(f"{count} {what}")
         return "; ".join(words)

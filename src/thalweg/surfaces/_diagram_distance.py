@@ -120,8 +120,9 @@ def wasserstein_distance(
     Source: Cohen-Steiner, Edelsbrunner, Harer & Mileyko (2010).
     """
     started = time.perf_counter()
-    if not (math.isfinite(order) and order >= 1):
-        raise ArgumentError(f"order: expected a finite number of at least 1, got {order}.")
+    real = isinstance(order, (int, float)) and not isinstance(order, bool)
+    if not (real and math.isfinite(order) and order >= 1):
+        raise ArgumentError(f"order: expected a finite number of at least 1, got {order!r}.")
     one, other = (_diagram(given, dimension, scale, essential, name) for given, name in _named(first, second))
     value = _wasserstein(one, other, order)
     cost = Cost(seconds=time.perf_counter() - started)
@@ -185,8 +186,12 @@ def _diagram(given: Persistence, dimension: int, scale: str, essential: bool, na
     """Return births and deaths as gudhi takes them, shape (k, 2), infinity where a feature never dies."""
     if not isinstance(given, Persistence):
         raise ArgumentError(f"{name}: expected a Persistence, got {type(given).__name__}.")
-    if isinstance(dimension, bool) or dimension < 0:
-        raise ArgumentError(f"dimension: expected a number of at least 0, got {dimension}.")
+    # A grid over d directions has features of dimensions 0 to d − 1, a graph those of its components.
+    highest = len(given.shape) - 1
+    if isinstance(dimension, bool) or not isinstance(dimension, int) or not 0 <= dimension <= highest:
+        raise ArgumentError(
+            f"dimension: expected a whole number of at least 0, and at most {highest} for {name}, got {dimension!r}."
+        )
     if scale not in ("loss", "range"):
         raise ArgumentError(f"scale: expected 'loss' or 'range', got {scale!r}.")
     low, high = given.limits

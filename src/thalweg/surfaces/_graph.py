@@ -71,6 +71,8 @@ def _require_shapes(values: Tensor, edges: Tensor, heights: Tensor) -> None:
     for name, given in (("values", values), ("edges", edges), ("heights", heights)):
         if not isinstance(given, Tensor):
             raise ArgumentError(f"{name}: expected a tensor, got {type(given).__name__}.")
+        if given.is_complex():
+            raise ArgumentError(f"{name}: expected real numbers, got {given.dtype}.")
     if values.ndim != 1 or values.numel() == 0:
         raise ArgumentError(f"values: expected shape (n,) with n ≥ 1, got {tuple(values.shape)}.")
     if edges.ndim != 2 or edges.shape[1] != 2 or edges.is_floating_point() or edges.dtype == torch.bool:

@@ -5,16 +5,15 @@ from collections.abc import Sequence
 from jaxtyping import Float
 from torch import Tensor
 
-from thalweg.errors import ArgumentError
 from thalweg.landscape import Landscape
 from thalweg.landscape._require import require_columns
-from thalweg.landscape._sampling import Functions, grid
+from thalweg.landscape._sampling import Functions
 from thalweg.progress import Progress
 from thalweg.surfaces._cells import MEMORY, Cells, Checkpoint, require_orthogonal, walked
 from thalweg.surfaces._columns import directions_of
+from thalweg.surfaces._digests import digest_of, digests_of
+from thalweg.surfaces._grid_arguments import Span, axes_of
 from thalweg.surfaces._results import Directions, Grid
-
-Span = tuple[float, float]
 
 
 def grid_scan(
@@ -82,27 +81,24 @@ def grid_scan(
     count = require_columns(landscape.space, given, "directions").shape[1]
     d = directions_of(landscape, directions, "directions", tuple(f"direction {i + 1}" for i in range(count)))
     require_orthogonal(d)
-    axes = [grid(one, n) for one, n in zip(_spans(span, count), _points(points, count), strict=True)]
+    axes = axes_of(points, span, count)
     cells = Cells(landscape, d.vectors, axes, functions=functions, share=share, memory=memory, checkpoint=checkpoint)
+
+    digests, origin = digests_of(d.vectors), digest_of(landscape.theta)
 
     def found() -> Grid:
         loss, metrics = cells.values()
-        return Grid(tuple(axes), loss, metrics, d.labels, d.norms, cells.cost, cells.measured)
+        return Grid(
+            axes=tuple(axes),
+            loss=loss,
+            metrics=metrics,
+            labels=d.labels,
+            norms=d.norms,
+            cost=cells.cost,
+            measured=cells.measured,
+            scale=d.scale,
+            digests=digests,
+            origin=origin,
+        )
 
     return walked(cells, found, f"grid over {count} directions", progress)
-
-
-def _points(points: int | Sequence[int], count: int) -> list[int]:
-    each = [points] * count if isinstance(points, int) else list(points)
-    if len(each) != count:
-        raise ArgumentError(f"points: expected a number, or one for each of {count} directions, got {points}.")
-    return each
-
-
-def _spans(span: Span | Sequence[Span], count: int) -> list[Span]:
-    pairs = [one for one in span if isinstance(one, (tuple, list))]
-    if not pairs and len(span) == 2:
-        return [(span[0], span[1])] * count  # type: ignore[list-item]  # two numbers
-    if len(pairs) != len(span) or len(pairs) != count or any(len(one) != 2 for one in pairs):
-        raise ArgumentError(f"span: expected (first, last), or such a pair for each of {count} directions, got {span}.")
-    return [(one[0], one[1]) for one in pairs]

@@ -7,18 +7,26 @@ import numpy as np
 from torch import Tensor
 
 from thalweg.errors import ArgumentError
-from thalweg.surfaces._results import Line, Surface
+from thalweg.surfaces._results import Grid, Line, Surface
 
 
 def heights_of(grid: Any) -> np.ndarray:
     """Return the loss of a scan, or a tensor of any number of axes, in double precision.
 
     Raises:
-        ArgumentError: If it is none of these, or no entry is finite.
+        ArgumentError: If it is none of these, or a scan that is not finished, or no entry is finite.
     """
-    values = grid.loss if isinstance(grid, (Surface, Line)) else grid
+    scanned = isinstance(grid, (Surface, Line, Grid))
+    values = grid.loss if scanned else grid
     if not isinstance(values, Tensor):
-        raise ArgumentError(f"grid: expected a Surface, a Line or a tensor, got {type(grid).__name__}.")
+        raise ArgumentError(f"grid: expected a Surface, a Line, a Grid or a tensor, got {type(grid).__name__}.")
+    if scanned and grid.unknown:
+        # As walls they would make components that the landscape does not have.
+        raise ArgumentError(
+            f"grid: expected a scan that is finished, but of {grid.unknown} of its {values.numel()} points nothing is "
+            "known, after an interruption or beyond a budget. Go on with it; or give its .loss, where they count as "
+            "not finite."
+        )
     if values.ndim == 0 or values.is_complex():
         raise ArgumentError(
             f"grid: expected real numbers on at least one axis, got {values.dtype} of shape {tuple(values.shape)}."
@@ -35,8 +43,9 @@ def check_threshold(threshold: float) -> None:
     Raises:
         ArgumentError: If it is negative or not finite.
     """
-    if not (math.isfinite(threshold) and threshold >= 0):
-        raise ArgumentError(f"threshold: expected a finite number of at least 0, got {threshold}.")
+    real = isinstance(threshold, (int, float)) and not isinstance(threshold, bool)
+    if not (real and math.isfinite(threshold) and threshold >= 0):
+        raise ArgumentError(f"threshold: expected a finite number of at least 0, got {threshold!r}.")
 
 
 def limits_of(heights: np.ndarray) -> tuple[float, float]:

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import RectBivariateSpline
-from scipy.ndimage import maximum_filter
+from scipy.ndimage import maximum_filter, minimum_filter
 
 Numbers = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -84,6 +84,16 @@ class Hierarchy:
             near = maximum_filter(own, size=[2 * each + 1 for each in reach], mode="constant")
             found = np.where(resolution <= number, np.maximum(found, near), found)
         return np.where(known, 0.0, found)
+
+    def lowest(self, loss: Numbers, known: Flags) -> Numbers:
+        """Return for each cell the smallest loss that is known as near as the corners of its rectangle."""
+        usable = np.where(known & np.isfinite(loss), loss, np.inf)
+        resolution, found = self.resolution(known), np.full(self.shape, np.inf)
+        for number, axes in enumerate(self.levels):
+            reach = [int(np.diff(axis).max()) for axis in axes]
+            near = minimum_filter(usable, size=[2 * each + 1 for each in reach], mode="constant", cval=np.inf)
+            found = np.where(resolution == number, near, found)
+        return found
 
     def rectangles(self, number: int) -> list[Rectangle]:
         """Return the cells of every rectangle between neighbours on a grid, its border included."""

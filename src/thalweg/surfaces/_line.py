@@ -11,6 +11,7 @@ from thalweg.operators import Operator
 from thalweg.progress import Progress
 from thalweg.surfaces._cells import MEMORY, Cells, Checkpoint, walked
 from thalweg.surfaces._columns import directions_of
+from thalweg.surfaces._digests import digest_of, digests_of
 from thalweg.surfaces._quadratic import second_order
 from thalweg.surfaces._results import Directions, Line
 
@@ -88,9 +89,22 @@ def line_scan(
         landscape, d.vectors, (position,), functions=functions, share=share, memory=memory, checkpoint=checkpoint
     )
 
+    digests, origin = digests_of(d.vectors), digest_of(landscape.theta)
+
     def line() -> Line:
         loss, metrics = cells.values()
-        total = cells.cost + cost
-        return Line(position, loss, metrics, d.labels[0], d.norms[0], model, total, cells.measured)
+        return Line(
+            position=position,
+            loss=loss,
+            metrics=metrics,
+            label=d.labels[0],
+            norm=d.norms[0],
+            quadratic=model,
+            cost=cells.cost + cost,
+            measured=cells.measured,
+            scale=d.scale,
+            digests=digests,
+            origin=origin,
+        )
 
     return walked(cells, line, f"line along {d.labels[0]}", progress)

@@ -12,11 +12,11 @@ from thalweg.surfaces._basins import basins
 from thalweg.surfaces._graph import graph_of
 from thalweg.surfaces._heights import check_threshold, heights_of, limits_of
 from thalweg.surfaces._joining import join
-from thalweg.surfaces._results import Line, Surface
+from thalweg.surfaces._results import Grid, Line, Surface
 from thalweg.surfaces._topology_results import MergeTree
 
 
-def merge_tree(grid: Surface | Line | Tensor, *, threshold: float = 0.0) -> MergeTree:
+def merge_tree(grid: Surface | Line | Grid | Tensor, *, threshold: float = 0.0) -> MergeTree:
     r"""Return the tree in which the components of the sub-level sets of a grid join.
 
     .. math:: \{v : L(v) \le c\} \quad\text{with neighbours along the axes, for rising } c
@@ -40,7 +40,7 @@ def merge_tree(grid: Surface | Line | Tensor, *, threshold: float = 0.0) -> Merg
         threshold: Minima that last no longer than this are left out.
 
     Raises:
-        ArgumentError: If no value is finite, or an argument has a wrong value.
+        ArgumentError: If no value is finite, a scan is not finished, or an argument has a wrong value.
 
     Example:
         >>> x = torch.linspace(-2, 2, 9, dtype=torch.float64)

@@ -39,6 +39,9 @@ def orthogonal_directions(*directions: Directions) -> Directions:
     """
     if not directions:
         raise ArgumentError("directions: expected at least one record, got none.")
+    for place, one in enumerate(directions):
+        if not isinstance(one, Directions):
+            raise ArgumentError(f"directions[{place}]: expected a record of directions, got {type(one).__name__}.")
     first = directions[0].vectors
     for place, one in enumerate(directions):
         like = (one.vectors.shape[0], one.vectors.dtype, one.vectors.device)

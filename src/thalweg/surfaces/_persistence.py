@@ -10,12 +10,12 @@ from torch import Tensor
 from thalweg.estimate import Cost
 from thalweg.surfaces._heights import check_threshold, heights_of, limits_of, oscillation_of
 from thalweg.surfaces._merge_tree import graph_merge_tree
-from thalweg.surfaces._results import Line, Surface
+from thalweg.surfaces._results import Grid, Line, Surface
 from thalweg.surfaces._tda import load_gudhi
 from thalweg.surfaces._topology_results import Persistence
 
 
-def persistence(grid: Surface | Line | Tensor, *, threshold: float = 0.0) -> Persistence:
+def persistence(grid: Surface | Line | Grid | Tensor, *, threshold: float = 0.0) -> Persistence:
     r"""Return when components, loops and cavities of the sub-level sets of a grid appear and disappear.
 
     .. math:: K_c = \{\text{cells whose corners all have } L \le c\}, \qquad
@@ -43,7 +43,7 @@ def persistence(grid: Surface | Line | Tensor, *, threshold: float = 0.0) -> Per
         threshold: Features that last no longer than this are left out.
 
     Raises:
-        ArgumentError: If no value is finite, or an argument has a wrong value.
+        ArgumentError: If no value is finite, a scan is not finished, or an argument has a wrong value.
         MissingExtraError: If gudhi is not installed. :func:`merge_tree` needs no extra.
 
     Example:

@@ -6,15 +6,15 @@ from torch import Tensor
 from thalweg.errors import ArgumentError
 from thalweg.estimate import Cost
 from thalweg.landscape import Landscape
-from thalweg.landscape._sampling import Functions, grid
+from thalweg.landscape._sampling import Functions
 from thalweg.operators import Operator
 from thalweg.progress import Progress
 from thalweg.surfaces._cells import MEMORY, Cells, Checkpoint, require_orthogonal, walked
 from thalweg.surfaces._columns import directions_of
+from thalweg.surfaces._digests import digest_of, digests_of
+from thalweg.surfaces._grid_arguments import Span, plane_axes
 from thalweg.surfaces._quadratic import quadratic_on, second_order
 from thalweg.surfaces._results import Directions, Surface
-
-Span = tuple[float, float]
 
 
 def plane_scan(
@@ -83,9 +83,7 @@ def plane_scan(
     if operator is not None and not quadratic:
         raise ArgumentError("operator: expected None without quadratic=True, which alone has a use for it.")
     d, cosine = orthogonal_pair(landscape, directions)
-    rows, columns = (points, points) if isinstance(points, int) else points
-    across, up = spans_of(span)
-    x, y = grid(across, columns), grid(up, rows)
+    x, y = plane_axes(points, span)
     model, cost = None, Cost()
     if quadratic:
         base, slopes, bends, cost = second_order(landscape, d.vectors, operator)
@@ -94,10 +92,25 @@ def plane_scan(
         landscape, d.vectors[:, [1, 0]], (y, x), functions=functions, share=share, memory=memory, checkpoint=checkpoint
     )
 
+    digests, origin = digests_of(d.vectors), digest_of(landscape.theta)
+
     def surface() -> Surface:
         loss, metrics = cells.values()
-        labels, norms = (d.labels[0], d.labels[1]), (d.norms[0], d.norms[1])
-        return Surface(x, y, loss, metrics, labels, norms, cosine, cells.cost + cost, model, cells.measured)
+        return Surface(
+            x=x,
+            y=y,
+            loss=loss,
+            metrics=metrics,
+            labels=(d.labels[0], d.labels[1]),
+            norms=(d.norms[0], d.norms[1]),
+            cosine=cosine,
+            cost=cells.cost + cost,
+            quadratic=model,
+            measured=cells.measured,
+            scale=d.scale,
+            digests=digests,
+            origin=origin,
+        )
 
     return walked(cells, surface, "surface", progress)
 
@@ -110,17 +123,3 @@ def orthogonal_pair(landscape: Landscape, directions: Directions | Tensor) -> tu
     """
     d = directions_of(landscape, directions, "directions", ("first direction", "second direction"))
     return d, require_orthogonal(d)
-
-
-def spans_of(span: Span | tuple[Span, Span]) -> tuple[Span, Span]:
-    """Return the spans of x and of y.
-
-    Raises:
-        ArgumentError: If they are neither one pair of numbers nor two.
-    """
-    across, up = span
-    if isinstance(across, tuple) and isinstance(up, tuple):
-        return across, up
-    if isinstance(across, tuple) or isinstance(up, tuple):
-        raise ArgumentError(f"span: expected (first, last) or ((first, last), (first, last)), got {span}.")
-    return (across, up), (across, up)

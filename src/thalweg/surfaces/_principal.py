@@ -56,10 +56,10 @@ def principal_directions(
     points = checkpoint_vectors(checkpoints, landscape, "checkpoints", 2)
     if about not in ("mean", "last"):
         raise ArgumentError(f"about: expected 'mean' or 'last', got {about!r}.")
-    if isinstance(count, bool) or not 1 <= count <= len(points) - 1:
+    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= len(points) - 1:
         raise ArgumentError(
             f"count: expected a number from 1 to {len(points) - 1}, one less than the {len(points)} checkpoints, "
-            f"got {count}."
+            f"got {count!r}."
         )
     gram = gram_of_points(points)
     if about == "last":

@@ -13,6 +13,7 @@ from thalweg.landscape._require import require_columns
 from thalweg.landscape._sampling import sample
 from thalweg.progress import Progress
 from thalweg.surfaces._checkpoints import Checkpoints, checkpoint_vectors
+from thalweg.surfaces._digests import digest_of, digests_of
 from thalweg.surfaces._projection_results import Plane, Projection
 from thalweg.surfaces._results import Directions
 from thalweg.vectors import VectorSpace
@@ -99,6 +100,9 @@ def project(
         loss=losses[0],
         projected_loss=losses[1],
         cost=cost,
+        scale=directions.scale if isinstance(directions, Directions) else "as given",
+        digests=digests_of(columns),
+        origin=digest_of(where),
     )
 
 

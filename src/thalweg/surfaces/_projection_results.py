@@ -7,6 +7,7 @@ from torch import Tensor
 
 from thalweg.estimate import Cost
 from thalweg.record import Record
+from thalweg.surfaces._digests import digest_of, digests_of
 from thalweg.surfaces._results import Directions
 
 Spans = tuple[tuple[float, float], tuple[float, float]]
@@ -26,6 +27,9 @@ class Projection(Record):
         loss: At each point, shape (n + 1,), NaN where it is not finite; ``None`` if no landscape was given.
         projected_loss: At each point's projection, shape (n + 1,): what the surface shows in its place.
         cost: What it took.
+        scale: What the lengths of the directions are, in words, as :class:`Directions` says it.
+        digests: What tells each direction from others; empty where they are not known.
+        origin: What tells the plane's origin from other points; ``None`` where it is not known.
     """
 
     coordinates: Tensor
@@ -37,6 +41,9 @@ class Projection(Record):
     loss: Tensor | None = None
     projected_loss: Tensor | None = None
     cost: Cost = Cost()
+    scale: str = "as given"
+    digests: tuple[str, ...] = ()
+    origin: str | None = None
 
     def spans(self, margin: float = 0.2) -> Spans:
         """Return spans of a plane scan that hold all points, with a margin relative to their extent."""
@@ -77,12 +84,15 @@ class Plane(Record):
     def marks(self) -> Projection:
         """Return the three points as figures of surfaces take them."""
         return Projection(
-            self.coordinates,
-            torch.zeros(3, dtype=torch.float64),
-            1.0,
-            self.directions.labels,
-            self.directions.norms,
-            self.names,
+            coordinates=self.coordinates,
+            residuals=torch.zeros(3, dtype=torch.float64),
+            share=1.0,
+            labels=self.directions.labels,
+            norms=self.directions.norms,
+            names=self.names,
+            scale=self.directions.scale,
+            digests=digests_of(self.directions.vectors),
+            origin=digest_of(self.origin),
         )
 
     def __str__(self) -> str:

@@ -23,6 +23,8 @@ def second_order(
         NonFiniteError: If the gradient or a product is not finite.
     """
     space, started = landscape.space, time.perf_counter()
+    if operator is not None and not isinstance(operator, Operator):
+        raise ArgumentError(f"operator: expected an operator or None, got {type(operator).__name__}.")
     matrix = hessian(landscape) if operator is None else operator
     if matrix.shape[0] != space.size:
         raise ArgumentError(f"operator: expected shape ({space.size}, {space.size}), got {matrix.shape}.")

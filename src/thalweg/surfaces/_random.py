@@ -59,8 +59,8 @@ def random_directions(
     """
     if normalization not in ("filter", "layer", None):
         raise ArgumentError(f"normalization: expected 'filter', 'layer' or None, got {normalization!r}.")
-    if isinstance(count, bool) or not 1 <= count <= landscape.size:
-        raise ArgumentError(f"count: expected a number from 1 to P = {landscape.size}, got {count}.")
+    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= landscape.size:
+        raise ArgumentError(f"count: expected a number from 1 to P = {landscape.size}, got {count!r}.")
     drawn = landscape.space.randn(generator, count)
     # Double precision where there is any, so that the angles are right to the rounding of the result.
     wide = torch.float32 if drawn.device.type == "mps" else torch.float64

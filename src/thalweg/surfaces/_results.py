@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
 
 from thalweg.errors import ArgumentError
@@ -29,7 +30,13 @@ class Directions(Record):
     shares: tuple[float, ...] | None = None
 
     def only(self, index: int) -> "Directions":
-        """Return one of them, for a line."""
+        """Return one of them, counted from 0, for a line.
+
+        Raises:
+            ArgumentError: If there is no such one.
+        """
+        if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < len(self.labels):
+            raise ArgumentError(f"index: expected a number from 0 to {len(self.labels) - 1}, got {index!r}.")
         shares = None if self.shares is None else (self.shares[index],)
         return Directions(
             self.vectors[:, index : index + 1], (self.labels[index],), (self.norms[index],), self.scale, shares
@@ -52,6 +59,9 @@ class Line(Record):
         quadratic: L + s·gᵀd + ½s²·dᵀHd at the same points, shape (n,); ``None`` if not asked for.
         cost: What it took.
         measured: Which points have been evaluated, shape (n,), after an interruption; ``None``: all.
+        scale: What the length of the direction is, in words, as :class:`Directions` says it.
+        digests: What tells the direction from others; empty where it is not known.
+        origin: What tells the point at s = 0 from others; ``None`` where it is not known.
     """
 
     position: Tensor
@@ -62,9 +72,25 @@ class Line(Record):
     quadratic: Tensor | None = None
     cost: Cost = Cost()
     measured: Tensor | None = None
+    scale: str = "as given"
+    digests: tuple[str, ...] = ()
+    origin: str | None = None
+
+    @property
+    def nonfinite(self) -> int:
+        """Points that were measured and have no finite loss; they are excluded, never replaced."""
+        return _nonfinite(self.loss, self.measured)
+
+    @property
+    def unknown(self) -> int:
+        """Points that an interruption left out."""
+        return _unknown(self.loss, self.measured)
 
     def __str__(self) -> str:
-        return f"{len(self.position)} points along {self.label}"
+        words = f"{len(self.position)} points along {self.label}"
+        if self.unknown:
+            words += f", {self.unknown} not measured"
+        return words + (f", {self.nonfinite} not finite" if self.nonfinite else "")
 
 
 @dataclass(frozen=True)
@@ -86,6 +112,9 @@ class Surface(Record):
         error: Estimate of |interpolated − true| in each cell, (rows, columns), 0 where it was measured and NaN where
             nothing is known; ``None`` if nothing was interpolated.
         converged: Whether all estimates are within the tolerance; ``None`` if nothing was interpolated.
+        scale: What the lengths of the directions are, in words, as :class:`Directions` says it.
+        digests: What tells each direction from others; empty where they are not known.
+        origin: What tells the point at (0, 0) from others; ``None`` where it is not known.
     """
 
     x: Tensor
@@ -100,11 +129,19 @@ class Surface(Record):
     measured: Tensor | None = None
     error: Tensor | None = None
     converged: bool | None = None
+    scale: str = "as given"
+    digests: tuple[str, ...] = ()
+    origin: str | None = None
 
     @property
     def nonfinite(self) -> int:
         """Cells that were measured and have no finite loss; they are excluded, never replaced."""
         return _nonfinite(self.loss, self.measured)
+
+    @property
+    def unknown(self) -> int:
+        """Cells that were neither measured nor interpolated, after an interruption or beyond a budget."""
+        return _unknown(self.loss, self.measured)
 
     @property
     def share(self) -> float:
@@ -113,12 +150,18 @@ class Surface(Record):
 
     @property
     def largest_error(self) -> float | None:
-        """The largest estimate of a cell's error in units of the surface's range; ``None`` if there is none."""
+        """The largest estimated error of a cell in units of the surface's range; ``None`` if there is no estimate.
+
+        Of cells that are ``unknown`` nothing is estimated.
+        """
         if self.error is None:
             return None
-        known, losses = self.error[self.error.isfinite()], self.loss[self.loss.isfinite()]
-        if known.numel() == 0 or losses.numel() == 0:
+        beside = torch.ones_like(self.loss, dtype=torch.bool) if self.measured is None else ~self.measured
+        known, losses = self.error[beside & self.error.isfinite()], self.loss[self.loss.isfinite()]
+        if losses.numel() == 0 or (known.numel() == 0 and self.unknown):
             return None
+        if known.numel() == 0:
+            return 0.0
         extent = float(losses.max() - losses.min())
         return float(known.max()) / extent if extent > 0 else 0.0
 
@@ -128,6 +171,10 @@ class Surface(Record):
             words += f", {self.share:.0%} of it measured"
         if self.largest_error is not None:
             words += f", the rest within {self.largest_error:.1%} of its range by estimate"
+        if self.error is not None and self.unknown:
+            words += (
+                f"{',' if self.largest_error is None else ' but for'} {self.unknown} cells of which nothing is known"
+            )
         return words + (f", {self.nonfinite} cells not finite" if self.nonfinite else "")
 
 
@@ -143,6 +190,9 @@ class Grid(Record):
         norms: ‖d‖ of each: a coefficient times the norm is a true distance in parameter space.
         cost: What it took.
         measured: Which cells have been evaluated, of the shape of ``loss``, after an interruption; ``None``: all.
+        scale: What the lengths of the directions are, in words, as :class:`Directions` says it.
+        digests: What tells each direction from others; empty where they are not known.
+        origin: What tells the point where all coefficients are 0 from others; ``None`` where it is not known.
     """
 
     axes: tuple[Tensor, ...]
@@ -152,11 +202,19 @@ class Grid(Record):
     norms: tuple[float, ...] = ()
     cost: Cost = Cost()
     measured: Tensor | None = None
+    scale: str = "as given"
+    digests: tuple[str, ...] = ()
+    origin: str | None = None
 
     @property
     def nonfinite(self) -> int:
         """Cells that were measured and have no finite loss; they are excluded, never replaced."""
         return _nonfinite(self.loss, self.measured)
+
+    @property
+    def unknown(self) -> int:
+        """Cells that an interruption left out."""
+        return _unknown(self.loss, self.measured)
 
     def section(self, across: int = 0, up: int = 1, at: Sequence[int] | None = None) -> Surface:
         """Return the surface over two of the directions, the others held, to look at it.
@@ -191,11 +249,23 @@ class Grid(Record):
             norms=(self.norms[across], self.norms[up]),
             cost=self.cost,
             measured=None if self.measured is None else cut(self.measured),
+            scale=self.scale,
+            digests=(self.digests[across], self.digests[up]) if self.digests else (),
+            # Where others are held elsewhere, (0, 0) is another point.
+            origin=self.origin
+            if all(self.axes[i][held[i]] == 0 for i in range(count) if i not in (across, up))
+            else None,
         )
 
     def __str__(self) -> str:
         words = f"{' × '.join(str(len(axis)) for axis in self.axes)} grid over {', '.join(self.labels)}"
+        if self.unknown:
+            words += f", {self.unknown} cells not measured"
         return words + (f", {self.nonfinite} cells not finite" if self.nonfinite else "")
+
+
+def _unknown(loss: Tensor, measured: Tensor | None) -> int:
+    return 0 if measured is None else int((~measured & ~loss.isfinite()).sum())
 
 
 def _nonfinite(loss: Tensor, measured: Tensor | None) -> int:

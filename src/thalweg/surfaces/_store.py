@@ -22,13 +22,17 @@ from thalweg.landscape._sampling import Table
 _FORMAT = "thalweg-cells/1"
 # Seconds between writes where cells take less: so much is lost if the process is killed, and nothing if it ends.
 _EVERY = 1.0
+# Units of the losses' rounding by which a repeated value may differ: sums over data in another order, not other data.
+_ROUNDINGS = 2000.0
 
 
 class Store:
     """The file of one scan; made by :func:`opened`."""
 
-    def __init__(self, path: Path, identity: Mapping[str, Any], centre: Mapping[str, float] | None) -> None:
-        self.path = path
+    def __init__(
+        self, path: Path, identity: Mapping[str, Any], centre: Mapping[str, float] | None, precision: float
+    ) -> None:
+        self.path, self._most = path, _ROUNDINGS * precision
         self._identity, self._centre = dict(identity), None if centre is None else dict(centre)
         self._last = time.perf_counter()
 
@@ -49,7 +53,7 @@ class Store:
                     f"checkpoint: {self.path} is of a scan with {'another' if key != 'directions' else 'other'} "
                     f"{names.get(key, key)}. Take another file, or make this scan like that one."
                 )
-        self._compare(record["centre"])
+        self.compare(record["centre"], self._centre, "θ")
         table.done.copy_(tensors.pop("done"))
         table.loss.copy_(tensors.pop("loss"))
         table.metrics.update({name.removeprefix("metric."): values for name, values in tensors.items()})
@@ -70,24 +74,33 @@ class Store:
         if time.perf_counter() - self._last >= _EVERY:
             self.write(table)
 
-    def _compare(self, before: Mapping[str, float] | None) -> None:
-        """Hold what was found at θ against what is found there now: data, objective and functions are the same."""
-        now = self._centre
+    def compare(
+        self, before: Mapping[str, float] | None, now: Mapping[str, float] | None, where: str, level: int = 5
+    ) -> None:
+        """Hold what was found at a point against what is found there now: data, objective and functions are the same.
+
+        Raises:
+            CheckpointError: If they are not.
+
+        Warns:
+            CheckpointWarning: If they repeat to rounding only.
+        """
         if now == before:
             return
         known = None if now is None or before is None or now.keys() != before.keys() else before
         gaps = [] if now is None or known is None else [_gap(now[name], known[name]) for name in now]
-        if not gaps or max(gaps) > 1e-4:
+        if not gaps or max(gaps) > self._most:
+            apart = f" ({max(gaps):.1e} of them apart, more than rounding)" if gaps else ""
             raise CheckpointError(
-                f"checkpoint: at θ, {self.path} has {_said(before)}, and now it is {_said(now)}: the data, the "
-                "objective or the functions are others. Take another file."
+                f"checkpoint: at {where}, {self.path} has {_said(before)}, and now it is {_said(now)}{apart}: the "
+                "data, the objective or the functions are others. Take another file."
             )
         warnings.warn(
-            f"checkpoint: the values at θ in {self.path} and those made now differ by {max(gaps):.1e} of them, which "
-            "is rounding: a kernel does not repeat, or the machine is another. The scan goes on, but not with the "
-            "bits that it would have had.",
+            f"checkpoint: the values at {where} in {self.path} and those made now differ by {max(gaps):.1e} of them, "
+            "which is rounding: a kernel does not repeat, or the machine is another. The scan goes on, but not with "
+            "the bits that it would have had.",
             CheckpointWarning,
-            stacklevel=5,
+            stacklevel=level,
         )
 
 
@@ -125,7 +138,7 @@ def opened(
         "grid": _digest(*axes),
         "shared": shared,
     }
-    return Store(file, identity, centre)
+    return Store(file, identity, centre, landscape.precision)
 
 
 def _contents(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

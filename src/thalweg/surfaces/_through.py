@@ -54,6 +54,8 @@ def plane_through(
         raise ArgumentError(f"points: expected 3, got {len(found)}.")
     if len(names) != 3:
         raise ArgumentError(f"names: expected 3, got {len(names)}.")
+    if not all(isinstance(name, str) for name in names) or len(set(names)) != 3:
+        raise ArgumentError(f"names: expected three different ones, got {names!r}.")
     a, b, c = (point.double() for point in found)
     rounding = _NOISE * torch.finfo(found[0].dtype).eps
     for (one, first), (other, second) in itertools.combinations(zip(names, (a, b, c), strict=True), 2):
