@@ -66,7 +66,7 @@ def test_a_surface_measured_in_part_says_so():
     measured, error = torch.eye(3, dtype=torch.bool), torch.full((3, 3), 0.1, dtype=torch.float64)
     loss = torch.arange(9, dtype=torch.float64).view(3, 3)
     surface = Surface(x, x, loss, measured=measured, error=error)
-    said = "33% measured, the rest within 1.2% of the range by estimate"
+    said = "of 9 cells 6 interpolated, within 1.2% of the range"
     assert said in plot(surface).layout.xaxis.title.text
     assert said in draw(surface, kind="heat").axes[0].get_xlabel()
 
