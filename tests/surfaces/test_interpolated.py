@@ -1,8 +1,5 @@
 """Interpolated cells of adaptive surfaces stay where losses can be."""
 
-import math
-
-import pytest
 import torch
 
 from tests.formula import formula
@@ -15,30 +12,24 @@ def steep(x, y):
     return torch.exp(6 * (x + y))
 
 
-def holed(x, y):
-    return torch.where(x + y > 0.6, math.nan * x, (x**2 + 0.01) * 100**y)
-
-
-def scanned(f, points):
+def scanned(f, points, checks=32):
     """The adaptive surface and the true one."""
-    found = adaptive_scan(formula(lambda t: f(*t), [0.0, 0.0]), EYE, points=points, checks=0)
+    found = adaptive_scan(formula(lambda t: f(*t), [0.0, 0.0]), EYE, points=points, checks=checks)
     y, x = torch.meshgrid(found.y, found.x, indexing="ij")
     return found, f(x, y)
 
 
-@pytest.mark.parametrize("f", [steep, holed])
-def test_a_positive_loss_stays_positive_and_within_its_estimate(f):
-    found, truth = scanned(f, 17)
-    both = truth.isfinite() & found.loss.isfinite()
-    extent = float(truth[both].max() - truth[both].min())
-    assert not bool(found.measured.all())
-    assert float(found.loss[both].min()) > 0
-    assert float((found.loss - truth).abs()[both].max()) <= found.largest_error * extent * (1 + 1e-12)
+def test_a_positive_loss_stays_positive_and_within_its_estimate():
+    found, truth = scanned(steep, 51)
+    extent = float(truth.max() - truth.min())
+    assert found.share < 0.15
+    assert float(found.loss.min()) > 0
+    assert float((found.loss - truth).abs().max()) <= found.largest_error * extent * (1 + 1e-12)
 
 
 def test_a_minimum_between_the_points_of_the_grids_is_not_cut_off():
     """What is below all that was measured is kept where its estimate says that it is known."""
-    found, truth = scanned(lambda x, y: (x - 0.33) ** 2 + (y + 0.17) ** 2 + 0.1, 25)
+    found, truth = scanned(lambda x, y: (x - 0.33) ** 2 + (y + 0.17) ** 2 + 0.1, 25, checks=0)
     torch.testing.assert_close(found.loss, truth, rtol=0, atol=1e-12)
     assert float(found.loss.min()) < float(found.loss[found.measured].min())
 

@@ -203,7 +203,7 @@ def test_a_graph_of_minima():
         (torch.zeros(0, 3), "grid: expected at least one finite value, got none among 0."),
         (torch.tensor(1.0), "grid: expected real numbers on at least one axis, got torch.float32 of shape ()."),
         (torch.ones(2, dtype=torch.complex64), "grid: expected real numbers on at least one axis, got torch.complex64"),
-        ([1.0, 2.0], "grid: expected a Surface, a Line or a tensor, got list."),
+        ([1.0, 2.0], "grid: expected a Surface, a Line, a Grid or a tensor, got list."),
     ],
 )
 def test_what_is_no_grid_is_refused(grid, message):

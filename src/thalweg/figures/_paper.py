@@ -26,7 +26,7 @@ def text(name: str, longest: int = 60) -> str:
     return line.replace("$", r"\$")
 
 
-def under(label: str, notes: Sequence[str], longest: int = 56) -> str:
+def under(label: str, notes: Sequence[str], longest: int = 64) -> str:
     """Return what stands under a panel: the label of its axis, and notes in lines that are no wider than it."""
     return "\n".join([label, *(line for note in notes for line in textwrap.wrap(note, longest))])
 
