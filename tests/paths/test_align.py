@@ -261,7 +261,7 @@ class Outer(nn.Module):
 
 
 def disordered(model: nn.Module, data: Tensor = ROWS) -> tuple[Landscape, Landscape]:
-    start = Landscape(model, CROSS, [(data, CLASSES)])
+    start = Landscape(model.double(), CROSS, [(data, CLASSES)])
     symmetry = permutations(start)
     return start, permuted(start, symmetry, shuffled(symmetry, torch.Generator().manual_seed(3)))
 
@@ -310,7 +310,7 @@ def test_another_number_of_heads_is_another_architecture():
         def forward(self, x: Tensor) -> Tensor:
             return self.o(self.a(x, x, x, need_weights=False)[0].mean(1))
 
-    four, two = (Landscape(scrambled(Attending(h), 0), CROSS, [(randn(5, 3, 8), CLASSES)]) for h in (4, 2))
+    four, two = (Landscape(scrambled(Attending(h), 0).double(), CROSS, [(randn(5, 3, 8), CLASSES)]) for h in (4, 2))
     with pytest.raises(ArgumentError, match=r"connected as those of reference, got others around a\.in_proj_weight"):
         align(four, two)
 

@@ -301,7 +301,7 @@ VALLEY, END = in_the_valley()
         ),
         (lambda: tw.string_method(VALLEY, VALLEY.theta), r"end: expected another point than start, got the same one"),
         (lambda: tw.string_method(VALLEY, END, batch_size=2), r"batch_size: expected a whole number from 1 to the 1"),
-        (lambda: tw.string_method(3, END), r"landscape: expected"),
+        (lambda: tw.string_method(3, END), r"start: expected a Landscape, got int"),
         (lambda: tw.nudged_elastic_band(VALLEY, END, beta=1.0), r"beta: expected a number from 0 to below 1, got 1\.0"),
         (lambda: tw.nudged_elastic_band(VALLEY, END, spring=0.0), r"spring: expected a number above 0, got 0\.0"),
         (
@@ -340,13 +340,13 @@ def test_bad_input_is_refused(call, message):
 def test_a_string_between_slopes_does_not_run_away():
     """Ends that are no minima: images slide off, their spacing gets uneven, and a cubic spline would overshoot."""
     landscape = formula(lambda t: (t[0] ** 2 + 20 * t[1] ** 2) / 2, [-1.0, 0.0])
-    path = string_method(landscape, torch.tensor([0.4, 0.8], dtype=torch.float64), images=5)
+    path = tw.string_method(landscape, torch.tensor([0.4, 0.8], dtype=torch.float64), images=5)
     assert path.converged
     assert float(path.loss.max()) == pytest.approx(6.48)
 
 
 def test_images_that_run_away_are_told_of():
-    landscape = formula(lambda t: t[0] ** 2 - 3 * t[1] ** 2, [-1.0, 0.1])
+    landscape = formula(lambda t: t[0] ** 2 + 3 * t[1] ** 2, [-1.0, 0.1])
     end = torch.tensor([1.0, 0.1], dtype=torch.float64)
     with pytest.raises(NonFiniteError, match=r"the highest loss of the chain has run away to .* smaller steps"):
-        string_method(landscape, end, images=5, step=3.0)
+        tw.string_method(landscape, end, images=5, step=3.0)

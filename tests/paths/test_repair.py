@@ -143,7 +143,7 @@ class Turned(nn.Module):
 
 def test_a_bias_that_is_added_afterwards_is_the_layers():
     data = randn(5, 5, 8)
-    start, end = (Landscape(scrambled(Turned(), seed), CROSS, [(data, CLASSES)]) for seed in (1, 2))
+    start, end = (Landscape(scrambled(Turned(), seed).double(), CROSS, [(data, CLASSES)]) for seed in (1, 2))
     repairs = Repairs(start, end)
     assert [layer.bias for layer in repairs.layers] == ["a.bias"]
 

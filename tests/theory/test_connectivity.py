@@ -104,8 +104,11 @@ def test_arrays_are_broadcast_and_numbers_stay_numbers():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: connection_probability(1.0, 0.2, 0.4, 0.0, 0.5), r"distance: expected numbers above 0, got 0\.0\."),
-        (lambda: connection_probability(1.0, 0.2, 0.4, 1.0, -1.0), r"rate: expected numbers above 0, got -1\.0\."),
+        (lambda: rise_survival(1.0, 0.0, 0.5), r"distance: expected numbers above 0, got 0\.0\."),
+        (
+            lambda: connection_probability(1.0, 0.2, 0.4, 1.0, -1.0),
+            r"rate: expected numbers of at least 0, got -1\.0\.",
+        ),
         (lambda: connection_probability(math.inf, 0, 0, 1.0, 1.0), r"level: expected finite numbers, got inf\."),
         (lambda: connection_probability("high", 0, 0, 1.0, 1.0), r"level: expected a number or an array of numbers"),
         (lambda: connection_probability(1.0, 0, 0, 1.0, 1.0, tries=0), r"tries: expected a whole number of at least 1"),
@@ -130,5 +133,5 @@ def test_shapes_and_types_that_do_not_fit_are_named():
         connection_probability([1.0, 2.0], [0.0, 0.1, 0.2], 0.0, 1.0, 1.0)
     with pytest.raises(ArgumentError, match="level: expected a number or an array"):
         connection_probability(torch.ones(1, requires_grad=True), 0.0, 0.0, 1.0, 1.0)
-    with pytest.raises(ArgumentError, match="order: expected a number above -2"):
+    with unchecked(), pytest.raises(ArgumentError, match="order: expected a number above -2"):
         rise_moment([1, 2], 1.0, 1.0)

@@ -135,7 +135,9 @@ def _add(
     theirs: Tensor,
 ) -> None:
     for root, inner in pairs:
-        if root.name not in run.names:
+        own = {None, root.name, *(one.name for one in inner)}
+        # Beside units of another group, whose order is not known yet, there is nothing to compare.
+        if root.name not in run.names or not own.issuperset(run.names):
             continue
         within = next((one.name for one in inner if one.name in run.names), None)
         names = (root.name,) if within is None else (root.name, within)
@@ -145,7 +147,6 @@ def _add(
             value[run.places.to(value.device)].movedim(front, list(range(len(front)))).reshape(width, -1).double()
             for value in (ours, theirs)
         )
-        # A run of two independent groups has moments of its own for each.
         moments.setdefault((*key, root.name), Moments(root.name, names)).add(a, b)
 
 

@@ -108,12 +108,12 @@ def variance_rate_law(
         (1.0, 1.0)
     """
     d = _numbers("sizes", sizes, 2)
-    if not isinstance(rates, Sequence) or not all(isinstance(fit, VarianceRate) for fit in rates):
-        raise ArgumentError(f"rates: expected what variance_rate returns, one for each size, got {rates!r}.")
     if len(d) != len(rates):
         raise ArgumentError(f"rates: expected as many as sizes, {len(d)}, got {len(rates)}.")
     if not (d > 0).all() or len(np.unique(d)) < 2:
         raise ArgumentError("sizes: expected at least two different numbers above 0.")
+    if not isinstance(rates, Sequence) or not all(isinstance(fit, VarianceRate) for fit in rates):
+        raise ArgumentError(f"rates: expected what variance_rate returns, one for each size, got {rates!r}.")
     _require_level(level)
     y = np.log([fit.rate for fit in rates])
     weight = 1 / special.polygamma(1, [fit.count for fit in rates])

@@ -115,7 +115,7 @@ def rise_survival(rise: ArrayLike, distance: ArrayLike, rate: ArrayLike) -> floa
         >>> round(rise_survival(0.5, 2.0, 0.5), 12)  # exp(−½)
         0.606530659713
     """
-    x, r, s2 = _together(np.maximum(_finite("rise", rise), 0), *_scales(distance, rate))
+    x, r, s2 = _together(np.asarray(np.maximum(_finite("rise", rise), 0)), *_scales(distance, rate))
     # A product that underflows is no variance of 0; a quotient that overflows is a rise that never comes.
     with np.errstate(over="ignore"):
         return _plain(np.exp(-2 * (x / np.sqrt(r) / np.sqrt(s2)) ** 2))
