@@ -147,7 +147,9 @@ def test_groups_of_masked_items_count_for_nothing():
     model = scrambled(nn.Linear(2, 3, bias=False).double())
     inputs, targets = torch.eye(2, dtype=torch.float64).repeat(2, 1), torch.tensor([0, 1, -100, 2])
     kept = targets >= 0
-    masked, plain = (tw.Landscape(model, CROSS, [batch]) for batch in ((inputs, targets), (inputs[kept], targets[kept])))
+    masked, plain = (
+        tw.Landscape(model, CROSS, [batch]) for batch in ((inputs, targets), (inputs[kept], targets[kept]))
+    )
     found, expected = (tw.m_sharpness(each, 0.05, 1) for each in (masked, plain))
     assert found.rise.value == pytest.approx(expected.rise.value, rel=1e-12)
     assert found.rise.data_error == pytest.approx(expected.rise.data_error, rel=1e-12)

@@ -118,9 +118,9 @@ def still(curvatures: list[float]) -> tw.Landscape:
     """½ Σ λᵢ θᵢ² at 0."""
     model = torch.nn.Linear(len(curvatures), 1, bias=False).double()
     torch.nn.init.zeros_(model.weight)
-    inputs = torch.tensor(curvatures, dtype=torch.float64).sqrt().diag()
-    loss = tw.objectives.squared_error(reduction="sum")
-    return tw.Landscape(model, loss, [(inputs, torch.zeros(len(curvatures), 1).double())])
+    count = len(curvatures)
+    inputs = (count * torch.tensor(curvatures, dtype=torch.float64)).sqrt().diag()
+    return tw.Landscape(model, tw.objectives.squared_error(), [(inputs, torch.zeros(count, 1).double())])
 
 
 def test_a_critical_point_has_no_direction_and_says_so():

@@ -58,9 +58,7 @@ def anisotropy(gradient: Float[Tensor, " p"], basis: Eigenpairs | Float[Tensor, 
     return Anisotropy(shares, mean, deviation, torch.where(k < size, tail, 1.0))
 
 
-def share_bounds(
-    shares: Tensor, top: Eigenpairs, bottom: Eigenpairs, size: int
-) -> tuple[list[float], list[float]]:
+def share_bounds(shares: Tensor, top: Eigenpairs, bottom: Eigenpairs, size: int) -> tuple[list[float], list[float]]:
     r"""Return between what LAS_1 … LAS_k of the true eigenvectors lie, as far as residuals and gaps tell.
 
     The largest angle θ between the computed leading space and the true one has

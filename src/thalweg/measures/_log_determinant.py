@@ -15,7 +15,6 @@ from thalweg.estimate import Cost, Estimate
 from thalweg.krylov import Eigenpairs, eigenpairs, logdet
 from thalweg.krylov._operator import require_symmetric, require_whole
 from thalweg.krylov._results import Which
-from thalweg.krylov._widened import widened
 from thalweg.landscape import Landscape
 from thalweg.measures._log_determinant_results import LogDeterminantFlatness
 from thalweg.operators import Operator, dense, hessian, projected
@@ -101,7 +100,9 @@ def log_determinant_flatness(
         ln det(hessian) = 2.079 on the top 1 direction
     """
     require_landscape(landscape)
-    _check_arguments(epsilon, k, subspace, {"known": known, "probes": probes, "steps": steps}, matrix, absolute=absolute)
+    _check_arguments(
+        epsilon, k, subspace, {"known": known, "probes": probes, "steps": steps}, matrix, absolute=absolute
+    )
     started = time.perf_counter()
     operator = matrix(landscape)
     require_symmetric(operator)
@@ -112,14 +113,14 @@ def log_determinant_flatness(
         slack: float | None = 0.0
         if subspace is not None:
             where = "given"
-            dimension, found = damped.of_dense(dense(projected(operator, subspace)))
+            dimension, found = damped.of_dense(projected(operator, subspace))
         elif k is not None:
             where, dimension = "top", k
             pairs = eigenpairs(operator, k, "LM" if absolute else "LA", tol=tol, generator=source, progress=bar)
             found, slack = damped.of_pairs(pairs)
         elif operator.space.size <= min(probes * steps, _DENSE):
             where = "all"
-            dimension, found = damped.of_dense(dense(widened(operator)))
+            dimension, found = damped.of_dense(operator)
             bar.advance(dimension)
         else:
             where, dimension = "all", operator.space.size
@@ -162,9 +163,9 @@ class _Damped:
         """Return what is taken the logarithm of."""
         return (values.abs() if self.absolute else values) + self.epsilon
 
-    def of_dense(self, matrix: Tensor) -> tuple[int, Estimate]:
-        """Return the dimension of a matrix that took a product each, and the sum over its eigenvalues."""
-        values = torch.linalg.eigvalsh(matrix.double()).cpu()
+    def of_dense(self, operator: Operator) -> tuple[int, Estimate]:
+        """Return the dimension of a matrix, and the sum over all of its eigenvalues, by a product each."""
+        values = torch.linalg.eigvalsh(dense(operator).double()).cpu()
         found = self.logarithm(values, float(values.abs().max()))
         return len(values), replace(found, converged=True, cost=Cost(matvecs=len(values)))
 

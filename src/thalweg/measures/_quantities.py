@@ -122,14 +122,14 @@ def gradient_share(shared: Shared) -> Rows:
     low, high = share_bounds(shares, pairs, shared.spectrum.bottom, shared.landscape.size)
     rows = []
     for k in wanted:
-        value, least, most = float(shares[k - 1]), low[k - 1], high[k - 1]
+        value, least, most = min(1.0, float(shares[k - 1])), low[k - 1], high[k - 1]
         bound = least > 0 or most < 1
         unsure = "" if bool(pairs.converged[:k].all()) else "not converged"
         if not bound:
             unsure = f"eigenvectors not resolved: no gap beyond the residuals{unsure and ', '}{unsure}"
         # Rounding of the shares themselves is not in the bounds.
-        ends = (min(least, value), max(most, value)) if bound else (None, None)
-        rows.append(Quantity(f"LAS_{k}", value, None, *ends, "bounds" if bound else "estimate", unsure))
+        below, above = (min(least, value), max(most, value)) if bound else (None, None)
+        rows.append(Quantity(f"LAS_{k}", value, None, below, above, "bounds" if bound else "estimate", unsure))
     return rows
 
 
@@ -143,7 +143,7 @@ def one_step_sharpness(shared: Shared) -> Rows:
 
 
 def _rise_along_eigenvector(shared: Shared, name: str) -> Quantity:
-    """The larger rise at ±ρ along the leading eigenvector, ½ρ²λ_max of a quadratic, where eigenvectors are asked for."""
+    """The larger rise at ±ρ along the leading eigenvector, ½ρ²λ_max of a quadratic, if it is there or asked for."""
     if not shared.awaits("spectrum"):
         note = "undefined: the gradient is zero; ask for eigenvalues, too, or call tw.quadratic_sharpness"
         return Quantity(name, None, None, None, None, "lower bound", note)

@@ -2,7 +2,8 @@
 
 import time
 import warnings
-from collections.abc import Callable, Set
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from functools import cached_property
 from typing import Literal
 
@@ -48,7 +49,7 @@ class Shared:
         settings: MeasureSettings,
         bar: Progress,
         curvature: Curvature | Checkpointed | None = None,
-        asked: Set[Need] = frozenset(),
+        asked: AbstractSet[Need] = frozenset(),
     ) -> None:
         self.landscape, self.settings = landscape, settings
         self.generator = torch.Generator().manual_seed(settings.seed)
@@ -92,8 +93,8 @@ class Shared:
             return self._of_products(self.covariance, each) + self._of_products(self.hessian, each)
         if need == "quotients":
             return self._of_products(self.covariance, min(settings.top, size))
-        # Σ has no more eigenvalues but zero than there are items.
-        most = min(size, max(settings.noise, self.landscape.count))
+        # Σ has no more eigenvalues but zero than there are items; one more product finds its range exhausted.
+        most = min(size, max(settings.noise, self.landscape.count) + 1)
         return self._of_products(self.covariance, min(_A_TOP * settings.noise, most))
 
     def _of_products(self, matrix: Curvature | Checkpointed, count: int) -> Cost:

@@ -30,6 +30,7 @@ class QuadraticSharpness(Record):
         delta: δ, shape (P,), in the hard case the one where the loss is higher; ``None`` after :meth:`without_delta`.
         residual: ‖g − (μ − H) δ‖.
         converged: Whether the eigenpair and δ have converged.
+        lower_bound: Whether ``value`` is only a lower bound of S_ρ.
         cost: What it took.
     """
 
@@ -47,6 +48,7 @@ class QuadraticSharpness(Record):
     delta: Tensor | None
     residual: float
     converged: bool
+    lower_bound: bool
     cost: Cost
 
     def without_delta(self) -> "QuadraticSharpness":
@@ -55,7 +57,8 @@ class QuadraticSharpness(Record):
 
     def __str__(self) -> str:
         case = " (hard case)" if self.hard_case else " (inside the ball)" if self.interior else ""
-        return f"S_{self.rho:g} ≥ {self.value:.4g} (trust region); quadratic model {self.model:.4g}{case}"
+        sign = "≥" if self.lower_bound else "="
+        return f"S_{self.rho:g} {sign} {self.value:.4g} (trust region); quadratic model {self.model:.4g}{case}"
 
 
 @dataclass(frozen=True)
