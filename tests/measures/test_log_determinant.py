@@ -59,11 +59,27 @@ def test_closed_forms():
 
 
 def test_an_estimate_covers_and_counts_its_products():
-    found = log_determinant_flatness(tridiagonal(50), 0.01, known=10, steps=40)
+    """The determinant of the chain with damping: sinh((P + 1)φ)/sinh φ, 2 cosh φ = 2 + ε."""
+    found = log_determinant_flatness(tridiagonal(200), 0.5, known=10, steps=24)
+    phi = math.acosh(1.25)
     low, high = found.estimate.interval(0.999)
-    assert low < 6.70602953026 < high
+    assert low < math.log(math.sinh(201 * phi) / math.sinh(phi)) < high
     assert 0 < found.estimate.standard_error < 6
-    assert found.estimate.cost.matvecs >= 8 * 40
+    assert found.estimate.cost.matvecs >= 8 * 24
+
+
+@pytest.mark.parametrize("absolute", [True, False])
+def test_it_is_exact_where_probes_would_take_as_many_products(absolute):
+    landscape = g2()
+    values = torch.linalg.eigvalsh(tw.hessian(landscape).dense())
+    epsilon = 1e-3 if absolute else 1.0
+    expected = float(((values.abs() if absolute else values) + epsilon).log().sum())
+    found = log_determinant_flatness(landscape, epsilon, absolute=absolute, probes=3, steps=7)
+    assert found.value == pytest.approx(expected, abs=1e-8)
+    assert (found.estimate.standard_error, found.estimate.cost.matvecs, found.slack) == (0.0, 21, 0.0)
+    assert found.estimate.converged
+    rough = log_determinant_flatness(landscape, epsilon, absolute=absolute, known=4, probes=2, steps=10)
+    assert rough.estimate.standard_error > 0
 
 
 def test_the_gauss_newton_matrix_needs_damping_alone():
@@ -131,6 +147,8 @@ def test_a_saddle_is_refused_with_what_to_do():
         ({"epsilon": 1.0, "subspace": 2 * torch.eye(2).double()}, r"subspace|basis: expected orthonormal"),
         ({"epsilon": 1.0, "k": 3}, r"k: expected between 1 and the number of parameters 2, got 3"),
         ({"epsilon": 1.0, "known": 0}, r"known: expected at least 1, got 0"),
+        ({"epsilon": 1.0, "probes": 0}, r"probes: expected at least 1, got 0"),
+        ({"epsilon": 1.0, "steps": 1.5}, r"steps: expected a whole number, got 1\.5"),
         ({"epsilon": 1.0, "absolute": 1}, r"absolute: expected True or False, got 1"),
         ({"epsilon": 1.0, "matrix": BOWL}, r"matrix: expected a function of a landscape"),
     ],

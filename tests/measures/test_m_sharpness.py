@@ -142,13 +142,29 @@ def test_bad_input_is_named(arguments, message):
         tw.m_sharpness(landscape(6), **arguments)
 
 
-def test_groups_of_masked_items_are_refused():
-    model = nn.Linear(2, 3, bias=False).double()
+def test_groups_of_masked_items_count_for_nothing():
+    """The same items without the masked one, in single items and by their mean."""
+    model = scrambled(nn.Linear(2, 3, bias=False).double())
     inputs, targets = torch.eye(2, dtype=torch.float64).repeat(2, 1), torch.tensor([0, 1, -100, 2])
-    masked = tw.Landscape(model, tw.objectives.cross_entropy(), [(inputs, targets)])
-    with pytest.raises(ArgumentError, match=r"m: expected .* got 1 of 4 groups of 1 .* Choose a larger m"):
-        tw.m_sharpness(masked, 0.05, 1)
+    kept = targets >= 0
+    masked, plain = (
+        tw.Landscape(model, CROSS, [batch]) for batch in ((inputs, targets), (inputs[kept], targets[kept]))
+    )
+    found, expected = (tw.m_sharpness(each, 0.05, 1) for each in (masked, plain))
+    assert found.rise.value == pytest.approx(expected.rise.value, rel=1e-12)
+    assert found.rise.data_error == pytest.approx(expected.rise.data_error, rel=1e-12)
+    assert (found.groups, found.sizes, found.rise.standard_error) == (3, (1, 1, 1), 0.0)
     assert tw.m_sharpness(masked, 0.05, 2).rise.value > 0
+    with pytest.raises(ArgumentError, match=r"groups: expected between 2 and the 3 groups that there are, got 4"):
+        tw.m_sharpness(masked, 0.05, 1, groups=4)
+
+
+def test_sizes_are_those_of_the_groups_that_there_are():
+    """Four items in groups of 3 are two groups of 2; five are one of 3 and one of 2."""
+    even, odd = tw.m_sharpness(landscape(4), 0.05, 3), tw.m_sharpness(landscape(5), 0.05, 3)
+    assert (even.m, even.sizes, sorted(odd.sizes)) == (3, (2, 2), [2, 3])
+    assert str(even).startswith("2-sharpness S_0.05 ≥ ")
+    assert str(odd).startswith("2–3-sharpness S_0.05 ≥ ")
 
 
 def test_what_is_unknown_is_named():

@@ -106,16 +106,41 @@ def test_the_plan_says_what_it_takes():
     assert found.cost.matvecs / 3 <= planned.matvecs <= 3 * found.cost.matvecs
 
 
-def test_a_critical_point_has_no_direction_and_says_so():
-    model = torch.nn.Linear(2, 1, bias=False).double()
+def test_the_plan_counts_no_more_products_than_there_are_parameters():
+    """Both ends are all 21 eigenvalues: no probe is left, and products beyond 21 of one space say nothing new."""
+    planned = tw.measure_cost(g2(), ("eigenvalues", "trace", "sums"))
+    assert planned.matvecs == 21
+    whole, found = tw.measure_cost(g2()), tw.measure(g2())
+    assert found.cost.matvecs - 5 <= whole.matvecs <= found.cost.matvecs
+
+
+def still(curvatures: list[float]) -> tw.Landscape:
+    """½ Σ λᵢ θᵢ² at 0."""
+    model = torch.nn.Linear(len(curvatures), 1, bias=False).double()
     torch.nn.init.zeros_(model.weight)
-    data = [(torch.eye(2).double(), torch.zeros(2, 1).double())]
-    found = tw.measure(tw.Landscape(model, tw.objectives.squared_error(), data), ["anisotropy", "sharpness"])
+    count = len(curvatures)
+    inputs = (count * torch.tensor(curvatures, dtype=torch.float64)).sqrt().diag()
+    return tw.Landscape(model, tw.objectives.squared_error(), [(inputs, torch.zeros(count, 1).double())])
+
+
+def test_a_critical_point_has_no_direction_and_says_so():
+    found = tw.measure(still([1.0, 1.0]), ["anisotropy"])
     assert found["LAS_1"].value is None
     assert "undefined at a critical point" in str(found["LAS_1"])
-    row = found["sharpness at 0.05"]
+    row = tw.measure(still([1.0, 1.0]), ["sharpness"])["sharpness at 0.05"]
     assert (row.value, row.low) == (None, None)
     assert "undefined: the gradient is zero" in row.note
+
+
+@pytest.mark.parametrize("which", [("sharpness", "trace"), ("trace", "sharpness")])
+def test_sharpness_at_a_critical_point_is_that_of_the_leading_eigenvector(which):
+    """½(10x² + y²) rises by ½ρ²·10 on the sphere."""
+    found = tw.measure(still([10.0, 1.0]), which)
+    row = found["sharpness at 0.05"]
+    assert row.value == pytest.approx(0.0125, rel=1e-9)
+    assert (row.kind, row.low, row.high) == ("lower bound", row.value, None)
+    assert "leading eigenvector" in row.note
+    assert found.cost.losses == 2
 
 
 @pytest.mark.parametrize("case", ["black box", "train mode", "one item"])
@@ -138,12 +163,41 @@ def test_what_a_landscape_does_not_allow_is_a_row_that_says_why(case):
     assert tw.measure_cost(landscape, settings=SMALL).matvecs > 0
 
 
+@pytest.mark.parametrize("tol", [1e-4, 3e-2])
+def test_shares_of_the_gradient_lie_between_bounds(tol):
+    landscape, settings = g2(), tw.MeasureSettings(**{**vars(SMALL), "tol": tol})
+    values, vectors = torch.linalg.eigh(tw.hessian(landscape).dense())
+    gradient = landscape.gradient()
+    exact = (vectors.mT @ gradient).square().flip(0).cumsum(0) / gradient.square().sum()
+    found = tw.measure(landscape, "anisotropy", settings=settings)
+    for k in (1, 3):
+        row = found[f"LAS_{k}"]
+        assert (row.kind, row.standard_error) == ("bounds", None)
+        assert row.low <= float(exact[k - 1]) <= row.high
+        assert row.low <= row.value <= row.high
+    # The next eigenvalue of the last one is not known: it has what lies in the smaller spaces.
+    assert found["LAS_1"].high - found["LAS_1"].low < 2.5 * tol * float(values[-1] / (values[-1] - values[-2]))
+    assert found["LAS_3"].low > 0.9 * float(exact[1])
+
+
+def test_shares_of_all_eigenvectors_are_bounded_from_the_other_end():
+    found = tw.measure(g2(), "anisotropy", settings=tw.MeasureSettings(top=20))
+    assert found["LAS_20"].high - found["LAS_20"].low < 1e-6
+    whole = tw.measure(g2(), "anisotropy", settings=tw.MeasureSettings(top=21))["LAS_21"]
+    assert (whole.low, whole.high) == (pytest.approx(1.0), 1.0)
+
+
+def test_without_a_gap_a_share_is_an_estimate():
+    landscape = still([1.0, 1.0, 1.0])
+    landscape = landscape.at(torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64))
+    row = tw.measure(landscape, "anisotropy", settings=tw.MeasureSettings(top=1, bottom=1))["LAS_1"]
+    assert (row.kind, row.low, row.high, row.standard_error) == ("estimate", None, None, None)
+    assert "no gap beyond the residuals" in row.note
+
+
 def test_what_comes_of_iterations_is_not_called_exact():
     rough = tw.MeasureSettings(**{**vars(SMALL), "tol": 3e-2})
-    found = tw.measure(g2(), ["eigenvalues", "anisotropy"], settings=rough)
-    for name in ("LAS_1", "LAS_3"):
-        assert (found[name].kind, found[name].standard_error) == ("estimate", None)
-        assert "residual" in found[name].note
+    found = tw.measure(g2(), ["eigenvalues"], settings=rough)
     row = found["condition number"]
     values = torch.linalg.eigvalsh(tw.hessian(g2()).dense())
     assert row.kind == "bounds"

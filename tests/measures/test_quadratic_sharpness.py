@@ -306,3 +306,10 @@ def test_the_small_problem_by_its_conditions(size, seed, rho, integers):
         assert found.multiplier * (rho - np.linalg.norm(point)) == pytest.approx(0, abs=1e-9 * (1 + scale))
     assert found.multiplier >= max(0.0, np.linalg.eigvalsh(matrix)[-1]) - 1e-12
     assert found.hard == (found.mirrored is not None)
+
+
+def test_it_says_that_it_is_a_lower_bound():
+    found = tw.quadratic_sharpness(g1(), 0.05)
+    assert found.lower_bound
+    assert found.lower_bound is tw.sharpness(g1(), 0.05, "trust-region").lower_bound
+    assert type(found).from_dict(found.to_dict()).lower_bound

@@ -1,5 +1,6 @@
 """Predictions against runs that hold or break them, closed forms, and networks that are broken on purpose."""
 
+import itertools
 import math
 
 import numpy as np
@@ -621,10 +622,51 @@ def test_the_page():
     assert "above it by a factor of 2.02" in page
 
 
-def test_a_gradient_of_zero_where_the_loss_is_not():
-    model = nn.Linear(1, 1, bias=False).double()
-    nn.init.zeros_(model.weight)
-    data = [(torch.tensor([[1.0], [-1.0]]).double(), torch.ones(2, 1).double())]
-    finding = diagnose(tw.Landscape(model, tw.objectives.squared_error(), data), 0.1).findings[0]
+def silent(*sizes: int) -> tw.Landscape:
+    """A linear network of zeros, whose targets are no function of the inputs."""
+    layers = [nn.Linear(before, after, bias=False).double() for before, after in itertools.pairwise(sizes)]
+    for layer in layers:
+        nn.init.zeros_(layer.weight)
+    inputs = torch.tensor([[1.0], [-1.0], [2.0]], dtype=DOUBLE)
+    return tw.Landscape(nn.Sequential(*layers), tw.objectives.squared_error(), [(inputs, torch.ones(3, 1).double())])
+
+
+def test_a_gradient_of_zero_at_a_minimum_is_no_reason_to_worry():
+    """One weight between ±1 and 1: a minimum of loss ½."""
+    finding = diagnose(line(torch.tensor([[1.0], [-1.0]]).double(), torch.ones(2, 1).double(), [0.0]), 0.1).findings[0]
+    assert (finding.severity, finding.subject) == ("note", "gradient")
+    assert "a minimum, of loss 0.5" in finding.message
+
+
+@pytest.mark.parametrize(("sizes", "words"), [((1, 1, 1), "saddle or maximum"), ((1, 1, 1, 1), "so is the curvature")])
+def test_a_gradient_of_zero_elsewhere_is_severe(sizes, words):
+    """At zero the loss of two layers has a saddle in their product, that of three nothing of second order."""
+    finding = diagnose(silent(*sizes), 0.1).findings[0]
     assert (finding.severity, finding.subject) == ("severe", "gradient")
+    assert words in finding.message
+
+
+def test_a_gradient_of_zero_where_curvature_does_not_decide():
+    """x² beside a direction that the loss does not see; with weights that are all zero it may be a dead network."""
+    data = torch.tensor([[1.0, 0.0], [-1.0, 0.0]], dtype=DOUBLE), torch.ones(2, 1, dtype=DOUBLE)
+    finding = diagnose(line(*data, [0.0, 1.0]), 0.1).findings[0]
+    assert (finding.severity, finding.subject) == ("warning", "gradient")
     assert "tw.critical_point" in finding.advice
+    finding = diagnose(line(*data, [0.0, 0.0]), 0.1).findings[0]
+    assert finding.severity == "severe"
+    assert "the weights of" in finding.message
+
+
+def test_a_preconditioner_of_nothing_but_epsilon_is_told():
+    still = line(torch.eye(2, dtype=DOUBLE), start=[0.0, 0.0])
+    found = diagnose(still, 1e-9, optimizer="adam", epsilon=1e-4)
+    assert "preconditioner" in [finding.subject for finding in found.findings]
+    assert found.limit == pytest.approx(38 * 1e-4 / 0.5)
+    for optimizer in ("sgd", "adam"):
+        assert (
+            diagnose(still, 1e-9, optimizer=optimizer).unknown["stable_rates"]
+            == "Adam's rate is that of ε = 1e-08 alone"
+        )
+    moving = diagnose(regression(), 1e-3, optimizer="adam")
+    assert "stable_rates" not in moving.unknown
+    assert "preconditioner" not in [finding.subject for finding in moving.findings]

@@ -1,5 +1,8 @@
 """How much of the gradient lies in a few directions."""
 
+import math
+from itertools import accumulate
+
 import torch
 from jaxtyping import Float
 from scipy import stats
@@ -53,6 +56,42 @@ def anisotropy(gradient: Float[Tensor, " p"], basis: Eigenpairs | Float[Tensor, 
     # All P directions hold everything, whatever the direction: there Beta(P/2, 0) is the point 1.
     tail = torch.from_numpy(stats.beta.sf(shares.numpy(), (k / 2).numpy(), ((size - k).clamp(min=1) / 2).numpy()))
     return Anisotropy(shares, mean, deviation, torch.where(k < size, tail, 1.0))
+
+
+def share_bounds(shares: Tensor, top: Eigenpairs, bottom: Eigenpairs, size: int) -> tuple[list[float], list[float]]:
+    r"""Return between what LAS_1 … LAS_k of the true eigenvectors lie, as far as residuals and gaps tell.
+
+    The largest angle θ between the computed leading space and the true one has
+    :math:`\sin\theta \le \|R\|_F / \delta`, δ the gap between its eigenvalues and all others (Davis & Kahan, 1970),
+    and moves the angle between g and the space by θ at most. Where the gap is within the residuals, or the next
+    eigenvalue is not known, a smaller space bounds the share from below and a larger one from above.
+
+    Valid for: eigenpairs of which none was missed; else the bounds are 0 and 1.
+
+    Args:
+        shares: LAS_1 … LAS_k of the computed eigenvectors.
+        top: Eigenpairs of the upper end, k of them.
+        bottom: Those of the lower end, which hold the next one where both are all there are.
+        size: P.
+    """
+    count = len(shares)
+    values, residuals = top.values.double().cpu(), top.residuals.double().cpu()
+    following = [float(values[k] + residuals[k]) for k in range(1, count)]
+    if count < size <= count + len(bottom.values):
+        following.append(float((bottom.values + bottom.residuals)[size - count - 1]))
+    low, high = [0.0] * count, [1.0] * count
+    if not top.complete:
+        return low, high
+    for k, upper in enumerate(following):
+        gap, amiss = float(values[: k + 1].min()) - upper, float(torch.linalg.vector_norm(residuals[: k + 1]))
+        if gap > amiss:
+            angle, turn = math.acos(min(1.0, math.sqrt(float(shares[k])))), math.asin(amiss / gap)
+            low[k] = math.cos(min(angle + turn, math.pi / 2)) ** 2
+            high[k] = math.cos(max(angle - turn, 0.0)) ** 2
+    if count == size:
+        low[-1] = 1.0
+    # Larger spaces hold more.
+    return list(accumulate(low, max)), list(accumulate(reversed(high), min))[::-1]
 
 
 def _orthonormal(gradient: Tensor, basis: Eigenpairs | Tensor) -> Tensor:

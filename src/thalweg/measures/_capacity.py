@@ -54,7 +54,8 @@ def capacity(
     Args:
         landscape: In eval mode.
         initial: The same network where its training began: a landscape, or θ₀, which does if no batch norm is folded.
-        quantile: Which quantile of the margins is γ; ``None`` for no margin, as for what is no classification.
+        quantile: Which quantile of the margins is γ; ``None`` for no margin. What is no classification has none: the
+            measures that need it are then undetermined.
         noise: What :func:`thalweg.noise_tolerance` found, to be listed with the others.
 
     Returns:
@@ -63,7 +64,6 @@ def capacity(
     Raises:
         ArgumentError: If an argument has a wrong value, or the model has no weight matrix.
         NonFiniteError: If a weight or a loss is not finite.
-        ObjectiveError: If margins are asked for and the objective is no classification.
 
     Example:
         >>> import thalweg as tw
@@ -84,10 +84,13 @@ def capacity(
     weights = weights_of(landscape)
     layers = _norms(weights, None if initial is None else _at_start(landscape, initial, weights))
     found = _Found()
-    gamma, cost = None, Cost()
+    gamma, cost, absent = None, Cost(), "no margin was asked for"
     if quantile is not None:
-        gaps = margins(landscape)
-        gamma, cost = gaps.quantile(quantile), gaps.cost
+        try:
+            gaps = margins(landscape)
+            gamma, cost = gaps.quantile(quantile), gaps.cost
+        except ObjectiveError as error:
+            absent = str(error)
     _products(found, layers)
     cost += found.measured("path_norm", lambda: path_norm(landscape))
     cost += found.measured("path_norm_l1", lambda: path_norm(landscape, 1))
@@ -98,7 +101,7 @@ def capacity(
         found.logs["pacbayes_mag_flatness" if tolerance.magnitude_aware else "pacbayes_flatness"] = _log(
             tolerance.flatness.value
         )
-    _by_margin(found, len(layers), gamma)
+    _by_margin(found, len(layers), gamma, absent)
     return Capacity(
         measures={name: CapacityMeasure.of_log(log, landscape.count) for name, log in found.logs.items()},
         undetermined=found.undetermined,
@@ -164,10 +167,10 @@ def _complexity(spec: list[float], sums: list[float]) -> float:
     return sum(spec) + 3 * _log_sum([2 / 3 * (_log(each) - s / 2) for each, s in zip(sums, spec, strict=True)])
 
 
-def _by_margin(found: _Found, depth: int, gamma: float | None) -> None:
-    """The measures that have γ² in the denominator."""
+def _by_margin(found: _Found, depth: int, gamma: float | None, absent: str) -> None:
+    """The measures that have γ² in the denominator, or why there is none."""
     logs = found.logs
-    reason = "no margin was asked for" if gamma is None else f"the margin {gamma:.4g} is not positive"
+    reason = absent if gamma is None else f"the margin {gamma:.4g} is not positive"
     inside = [name for name in _OF_MARGIN if name in logs]
     if gamma is None or gamma <= 0:
         names = [f"{name}_over_margin" for name in inside] + ["spec_orig_main", "spec_init_main", "inverse_margin"]

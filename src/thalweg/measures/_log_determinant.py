@@ -23,6 +23,9 @@ from thalweg.progress import Progress, track
 
 Matrix = Callable[[Landscape], Operator]
 
+# The largest matrix that is decomposed whole, whatever the probes would take.
+_DENSE = 4096
+
 
 def log_determinant_flatness(
     landscape: Landscape,
@@ -51,7 +54,8 @@ def log_determinant_flatness(
     points only at the same ε, on the same subspace or on ones of the same dimension; no choice of ε makes it invariant
     under rescaling of parameters (Dinh et al., 2017).
 
-    Three subspaces: all of it, by stochastic Lanczos quadrature beside the ``known`` leading eigenpairs, which count
+    Three subspaces: all of it, exactly where P products are no more than those of the probes (``probes`` × ``steps``,
+    and P at most 4,096), else by stochastic Lanczos quadrature beside the ``known`` leading eigenpairs, which count
     exactly, while the smallest eigenvalue shows whether A + εI is positive definite; the ``k`` leading eigenvectors,
     each point its own; or a ``subspace`` Q of yours, common to several points, where it is
     :math:`\ln\det(Q^\top A Q + \varepsilon I)`.
@@ -60,7 +64,8 @@ def log_determinant_flatness(
     eigenvalues (those of QᵀAQ for a given one). Eigenvalues far below ε say nothing but ln ε.
 
     Cost: products until the eigenpairs have converged, and for the whole space ``probes`` × ``steps`` more, none where
-    ``known`` reaches P; for a given subspace of dimension m, m products.
+    ``known`` reaches P; P products alone where that is no more than ``probes`` × ``steps``, with memory for P²
+    numbers; for a given subspace of dimension m, m products.
 
     Args:
         landscape: Where.
@@ -69,7 +74,7 @@ def log_determinant_flatness(
         subspace: Orthonormal columns Q, (P, m), or one unit vector.
         matrix: Makes the operator on a landscape, such as ``tw.ggn``, whose log-determinant exists everywhere.
         absolute: Whether magnitudes count.
-        known: Leading eigenpairs that count exactly on the whole space; P of them make it exact.
+        known: Leading eigenpairs that count exactly beside probes; P of them make it exact.
         probes: Random starts for the rest.
         steps: Lanczos steps for each, at most P.
         tol: Residual at which an eigenpair counts as converged, relative to ‖A‖.
@@ -95,7 +100,9 @@ def log_determinant_flatness(
         ln det(hessian) = 2.079 on the top 1 direction
     """
     require_landscape(landscape)
-    _check_arguments(epsilon, k, subspace, known, matrix, absolute=absolute)
+    _check_arguments(
+        epsilon, k, subspace, {"known": known, "probes": probes, "steps": steps}, matrix, absolute=absolute
+    )
     started = time.perf_counter()
     operator = matrix(landscape)
     require_symmetric(operator)
@@ -105,13 +112,16 @@ def log_determinant_flatness(
     with track(None, "log-determinant", progress) as bar:
         slack: float | None = 0.0
         if subspace is not None:
-            where, inside = "given", dense(projected(operator, subspace))
-            dimension, values = len(inside), torch.linalg.eigvalsh(inside.double()).cpu()
-            found = replace(damped.logarithm(values, float(values.abs().max())), cost=Cost(matvecs=dimension))
+            where = "given"
+            dimension, found = damped.of_dense(projected(operator, subspace))
         elif k is not None:
             where, dimension = "top", k
             pairs = eigenpairs(operator, k, "LM" if absolute else "LA", tol=tol, generator=source, progress=bar)
             found, slack = damped.of_pairs(pairs)
+        elif operator.space.size <= min(probes * steps, _DENSE):
+            where = "all"
+            dimension, found = damped.of_dense(operator)
+            bar.advance(dimension)
         else:
             where, dimension = "all", operator.space.size
             everything = known >= dimension
@@ -153,6 +163,12 @@ class _Damped:
         """Return what is taken the logarithm of."""
         return (values.abs() if self.absolute else values) + self.epsilon
 
+    def of_dense(self, operator: Operator) -> tuple[int, Estimate]:
+        """Return the dimension of a matrix, and the sum over all of its eigenvalues, by a product each."""
+        values = torch.linalg.eigvalsh(dense(operator).double()).cpu()
+        found = self.logarithm(values, float(values.abs().max()))
+        return len(values), replace(found, converged=True, cost=Cost(matvecs=len(values)))
+
     def of_pairs(self, pairs: Eigenpairs) -> tuple[Estimate, float | None]:
         """Return the sum over eigenpairs, and how far their residuals may move it."""
         found = self.logarithm(pairs.values, pairs.scale)
@@ -184,7 +200,7 @@ class _Damped:
 
 
 def _check_arguments(
-    epsilon: Any, k: int | None, subspace: Tensor | None, known: int, matrix: Any, *, absolute: Any
+    epsilon: Any, k: int | None, subspace: Tensor | None, counts: dict[str, int], matrix: Any, *, absolute: Any
 ) -> None:
     if isinstance(epsilon, bool) or not isinstance(epsilon, (int, float)) or not 0 <= epsilon < math.inf:
         raise ArgumentError(f"epsilon: expected a finite number that is not negative, got {epsilon!r}.")
@@ -194,9 +210,10 @@ def _check_arguments(
         raise ArgumentError("k, subspace: expected one of the two, got both.")
     if subspace is not None and not isinstance(subspace, Tensor):
         raise ArgumentError(f"subspace: expected orthonormal columns (P, m), got {type(subspace).__name__}.")
-    require_whole("known", known)
-    if known < 1:
-        raise ArgumentError(f"known: expected at least 1, got {known}.")
+    for name, count in counts.items():
+        require_whole(name, count)
+        if count < 1:
+            raise ArgumentError(f"{name}: expected at least 1, got {count}.")
     if not callable(matrix):
         raise ArgumentError(
             f"matrix: expected a function of a landscape, such as tw.hessian, got {type(matrix).__name__}."

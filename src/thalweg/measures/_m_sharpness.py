@@ -36,7 +36,8 @@ def m_sharpness(
 
     .. math:: \frac{1}{|G|} \sum_{B \in G} \max_{\|\delta\| \le \rho} L_B(\theta + \delta) - L_B(\theta)
 
-    over a random division G of the data into groups of m, each with a δ of its own; groups count by their weight.
+    over a random division G of the data into groups of m, each with a δ of its own; groups count by their weight, and
+    those whose items are all masked not at all.
     It is at least S_ρ of all data (the maximum is convex in the loss), and falls towards it as m grows to N. In SAM,
     training with small m is what helps generalisation, by measurements of Foret et al.
 
@@ -49,7 +50,8 @@ def m_sharpness(
     Args:
         landscape: In eval mode, its batches free to be cut.
         rho: Radius ρ > 0 in parameter space.
-        m: Items a group, from 1 to N. Where m does not divide N, the sizes of the ⌈N/m⌉ groups are equal up to one.
+        m: Items a group, from 1 to N. Where m does not divide N, the sizes of the ⌈N/m⌉ groups are equal up to one, so
+            that none has more than m, and maybe none as many; ``sizes`` of the result has them.
         method: "one-step" or "ascent".
         groups: How many groups to look at, at least 2, chosen at random; all by default.
         steps: Most gradients a start, for "ascent" alone.
@@ -59,7 +61,7 @@ def m_sharpness(
 
     Raises:
         ArgumentError: If an argument is out of range or has no effect with this method, or the landscape is in train
-            mode, where a batch is not the sum of its items, or all items of a group are masked.
+            mode, where a batch is not the sum of its items.
         DataError: If batches cannot be cut between their items.
         NonFiniteError: If the loss or gradient of a group is not finite somewhere in the ball.
 
@@ -85,21 +87,18 @@ def m_sharpness(
     else:
         raise ArgumentError(f"method: expected 'one-step' or 'ascent', got {method!r}.")
     total = math.ceil(landscape.count / m)
-    chosen = _chosen(groups, total)
+    _chosen(groups, total)
     started = time.perf_counter()
     source = torch.Generator().manual_seed(0) if generator is None else generator
     # The division is random, so that the first groups are a random sample of them.
     dealt = hands(landscape, total, source)
-    empty = sum(weightless(landscape, part) for part in dealt)
-    if empty:
-        raise ArgumentError(
-            f"m: expected groups that each hold a term of positive weight, got {empty} of {total} groups of {m} whose "
-            "items are all masked. Choose a larger m, or leave items without weight out of the data."
-        )
-    parts = [landscape.on(part) for part in dealt][:chosen]
+    # What weighs nothing adds nothing to either sum.
+    weighted = [part for part in dealt if not weightless(landscape, part)]
+    total = len(weighted)
+    parts = [landscape.on(part) for part in weighted[: _chosen(groups, total)]]
     climbing = source if method == "ascent" else None
     values, weights, spent = [], [], [0, 0]
-    with track(chosen, f"{m}-sharpness", progress) as bar:
+    with track(len(parts), f"{m}-sharpness", progress) as bar:
         for part in parts:
             found = sharpness(part, rho, method, steps=steps, restarts=restarts, generator=climbing)
             values.append(found.value)
@@ -112,7 +111,8 @@ def m_sharpness(
     cost = Cost(gradients=gradients, losses=losses + 1, seconds=time.perf_counter() - started)
     rises = torch.tensor(values, dtype=torch.float64)
     mean = _mean(rises, torch.tensor(weights, dtype=torch.float64), total, cost, landscape)
-    return GroupSharpness(mean, rises, rho, m, total, method, lower_bound=True, cost=cost)
+    sizes = tuple(part.count for part in parts)
+    return GroupSharpness(mean, rises, sizes, rho, m, total, method, lower_bound=True, cost=cost)
 
 
 def _chosen(groups: int | None, total: int) -> int:

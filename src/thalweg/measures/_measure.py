@@ -13,7 +13,7 @@ from thalweg.landscape import Landscape
 from thalweg.measures._measure_results import Measures, Quantity
 from thalweg.measures._measure_settings import MeasureSettings
 from thalweg.measures._quantities import QUANTITIES
-from thalweg.measures._shared import Shared
+from thalweg.measures._shared import Need, Shared
 from thalweg.operators import hessian
 from thalweg.operators._require import require_landscape
 from thalweg.progress import Progress, track
@@ -40,8 +40,8 @@ def measure(
     "eigenvalues"       largest and smallest eigenvalue of H, spectral width, condition number, outliers
     "trace"             tr H
     "sums"              ‖H‖_F², ln det(\|H\| + εI), negative mass, index, nullity, effective ranks
-    "anisotropy"        the gradient's energy in the leading eigenvectors, LAS_1 and LAS_k
-    "sharpness"         S_ρ by one step, a lower bound
+    "anisotropy"        the gradient's energy in the leading eigenvectors, LAS_1 and LAS_k, between bounds
+    "sharpness"         S_ρ by one step, a lower bound; where g = 0, along ± an eigenvector if others ask for those
     "noise"             tr Σ, the gradient noise scale, the largest eigenvalue of Σ
     "alignment"         cosine of Σ and H, Zhu's ratio, share of Σ in the leading eigenvectors of H
     "difficulty"        D(θ) = λ_max²/tr H · cos(Σ, H)
@@ -79,7 +79,7 @@ def measure(
     settings = _required(settings)
     started, rows = time.perf_counter(), list[Quantity]()
     with track(len(names), "measures", progress) as bar:
-        shared = Shared(landscape, settings, bar, _kept(landscape, checkpoint))
+        shared = Shared(landscape, settings, bar, _kept(landscape, checkpoint), _needs(names))
         # Products made to be timed are none to be kept.
         planned = _planned(
             shared if checkpoint is None else Shared(landscape, settings, bar), names, lenient=which is None
@@ -172,11 +172,14 @@ def _rows_or_reason(shared: Shared, name: str) -> tuple[Quantity, ...]:
         return (Quantity(name, None, None, None, None, "estimate", str(error)),)
 
 
+def _needs(names: Sequence[str]) -> set[Need]:
+    return {need for name in names for need in QUANTITIES[name].needs}
+
+
 def _planned(shared: Shared, names: Sequence[str], *, lenient: bool) -> Cost:
     """Count what the quantities need between them, and time one of each."""
-    needs = {need for name in names for need in QUANTITIES[name].needs}
     total = Cost()
-    for need in sorted(needs):
+    for need in sorted(_needs(names)):
         try:
             total += shared.expected(need)
         except (ArgumentError, ObjectiveError):

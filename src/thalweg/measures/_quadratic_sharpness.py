@@ -134,6 +134,7 @@ def quadratic_sharpness(
         delta=delta,
         residual=found.residual,
         converged=found.converged,
+        lower_bound=True,
         cost=cost,
     )
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 from thalweg.estimate import Estimate
 from thalweg.measures._alignment import SAME, cosine, surely_positive, trace_of
-from thalweg.measures._anisotropy import anisotropy
+from thalweg.measures._anisotropy import anisotropy, share_bounds
+from thalweg.measures._ascent import Ball
 from thalweg.measures._difficulty import difficulty_index, difficulty_slack, unalignable
 from thalweg.measures._measure_results import Quantity
 from thalweg.measures._shared import Need, Shared
@@ -118,14 +119,17 @@ def gradient_share(shared: Shared) -> Rows:
         return [
             Quantity(f"LAS_{k}", None, None, None, None, "estimate", "undefined at a critical point") for k in wanted
         ]
-    scale = pairs.scale or 1.0
+    low, high = share_bounds(shares, pairs, shared.spectrum.bottom, shared.landscape.size)
     rows = []
     for k in wanted:
-        # The angle of the eigenvectors is up to this over a gap that is not known.
-        amiss = float(pairs.residuals[:k].max()) / scale
-        unsure = "" if bool(pairs.converged[:k].all()) else ", not converged"
-        note = f"eigenvectors to a residual of {amiss:.0e} ‖H‖{unsure}"
-        rows.append(Quantity(f"LAS_{k}", float(shares[k - 1]), None, None, None, "estimate", note))
+        value, least, most = min(1.0, float(shares[k - 1])), low[k - 1], high[k - 1]
+        bound = least > 0 or most < 1
+        unsure = "" if bool(pairs.converged[:k].all()) else "not converged"
+        if not bound:
+            unsure = f"eigenvectors not resolved: no gap beyond the residuals{unsure and ', '}{unsure}"
+        # Rounding of the shares themselves is not in the bounds.
+        below, above = (min(least, value), max(most, value)) if bound else (None, None)
+        rows.append(Quantity(f"LAS_{k}", value, None, below, above, "bounds" if bound else "estimate", unsure))
     return rows
 
 
@@ -134,9 +138,23 @@ def one_step_sharpness(shared: Shared) -> Rows:
     found = one_step(shared.landscape, shared.settings.rho, *shared.slope)
     shared.spend(found.cost.gradients, found.cost.losses)
     if found.raw is None:
-        note = "undefined: the gradient is zero; tw.quadratic_sharpness is not"
-        return [Quantity(f"sharpness at {found.rho:g}", None, None, None, None, "lower bound", note)]
+        return [_rise_along_eigenvector(shared, f"sharpness at {found.rho:g}")]
     return [Quantity(f"sharpness at {found.rho:g}", found.value, None, found.value, None, "lower bound", "one step")]
+
+
+def _rise_along_eigenvector(shared: Shared, name: str) -> Quantity:
+    """The larger rise at ±ρ along the leading eigenvector, ½ρ²λ_max of a quadratic, if it is there or asked for."""
+    if not shared.awaits("spectrum"):
+        note = "undefined: the gradient is zero; ask for eigenvalues, too, or call tw.quadratic_sharpness"
+        return Quantity(name, None, None, None, None, "lower bound", note)
+    (base, gradient), vectors = shared.slope, shared.spectrum.top.vectors
+    assert vectors is not None  # noqa: S101 - the spectrum is asked for with them
+    ball = Ball(shared.landscape, shared.settings.rho, base)
+    edge = ball.edge(vectors[:, 0].to(gradient))
+    shared.spend(losses=2)
+    rise = max(0.0, *(ball.loss(sign * edge) - base for sign in (1, -1)))
+    note = "along the leading eigenvector, as the gradient is zero"
+    return Quantity(name, rise, None, rise, None, "lower bound", note)
 
 
 def noise(shared: Shared) -> Rows:

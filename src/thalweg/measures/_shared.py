@@ -3,6 +3,7 @@
 import time
 import warnings
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from functools import cached_property
 from typing import Literal
 
@@ -39,6 +40,7 @@ class Shared:
         settings: How carefully.
         bar: Told of products.
         curvature: H, if its products are kept or counted elsewhere.
+        asked: What will be needed anyway, so that others may use it, too.
     """
 
     def __init__(
@@ -47,11 +49,12 @@ class Shared:
         settings: MeasureSettings,
         bar: Progress,
         curvature: Curvature | Checkpointed | None = None,
+        asked: AbstractSet[Need] = frozenset(),
     ) -> None:
         self.landscape, self.settings = landscape, settings
         self.generator = torch.Generator().manual_seed(settings.seed)
         self._other = Cost()
-        self._bar, self._given = bar, curvature
+        self._bar, self._given, self._asked = bar, curvature, asked
 
     @property
     def spent(self) -> Cost:
@@ -64,8 +67,12 @@ class Shared:
         self._other += Cost(gradients=gradients, losses=losses)
 
     def has(self, name: str) -> bool:
-        """Whether somebody has asked for it."""
+        """Whether it is there."""
         return name in vars(self)
+
+    def awaits(self, need: Need) -> bool:
+        """Whether it is there, or somebody has asked for it."""
+        return need in self._asked or self.has(need)
 
     def expected(self, need: Need) -> Cost:
         """Return about what a need will take; one of each kind is made to be timed."""
@@ -78,14 +85,17 @@ class Shared:
             return Cost(gradients=1, seconds=2 * seconds_of(lambda: self.slope))
         if need == "spectrum":
             ends = _A_TOP * min(settings.top, size) + _A_BOTTOM * min(settings.bottom, size)
-            count = min(ends, size) + settings.probes * min(settings.steps, size)
-            return self._of_products(self.hessian, count)
+            # Probes see what the ends leave, which may be nothing.
+            rest = max(0, size - settings.top - settings.bottom)
+            return self._of_products(self.hessian, min(ends, size) + settings.probes * min(settings.steps, rest))
         if need == "inner":
             each = min(settings.alignment + min(settings.top, size), size)
             return self._of_products(self.covariance, each) + self._of_products(self.hessian, each)
         if need == "quotients":
             return self._of_products(self.covariance, min(settings.top, size))
-        return self._of_products(self.covariance, min(_A_TOP * settings.noise, size))
+        # Σ has no more eigenvalues but zero than there are items; one more product finds its range exhausted.
+        most = min(size, max(settings.noise, self.landscape.count) + 1)
+        return self._of_products(self.covariance, min(_A_TOP * settings.noise, most))
 
     def _of_products(self, matrix: Curvature | Checkpointed, count: int) -> Cost:
         vector = self.landscape.space.randn()

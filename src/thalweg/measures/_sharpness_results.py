@@ -30,6 +30,7 @@ class QuadraticSharpness(Record):
         delta: δ, shape (P,), in the hard case the one where the loss is higher; ``None`` after :meth:`without_delta`.
         residual: ‖g − (μ − H) δ‖.
         converged: Whether the eigenpair and δ have converged.
+        lower_bound: Whether ``value`` is only a lower bound of S_ρ.
         cost: What it took.
     """
 
@@ -47,6 +48,7 @@ class QuadraticSharpness(Record):
     delta: Tensor | None
     residual: float
     converged: bool
+    lower_bound: bool
     cost: Cost
 
     def without_delta(self) -> "QuadraticSharpness":
@@ -55,7 +57,8 @@ class QuadraticSharpness(Record):
 
     def __str__(self) -> str:
         case = " (hard case)" if self.hard_case else " (inside the ball)" if self.interior else ""
-        return f"S_{self.rho:g} ≥ {self.value:.4g} (trust region); quadratic model {self.model:.4g}{case}"
+        sign = "≥" if self.lower_bound else "="
+        return f"S_{self.rho:g} {sign} {self.value:.4g} (trust region); quadratic model {self.model:.4g}{case}"
 
 
 @dataclass(frozen=True)
@@ -99,10 +102,11 @@ class GroupSharpness(Record):
     Attributes:
         rise: The mean with its errors: ``standard_error`` for groups that were left out (0 where all were seen, for
             this division into groups), ``data_error`` for having these data items and not others.
-        values: Rise of each group, never below 0, shape (groups,).
+        values: Rise of each group that was looked at, never below 0, shape (groups,).
+        sizes: Items of each of them.
         rho: Radius in parameter space.
-        m: Items a group; where m does not divide N some groups have one or a few fewer.
-        groups: How many groups the data were divided into.
+        m: Items a group that were asked for; where m does not divide N some or all groups have fewer.
+        groups: How many groups the data were divided into, but for those whose items are all masked.
         method: "one-step" or "ascent".
         lower_bound: Whether each group's rise is only a lower bound of its maximum.
         cost: What it took, in passes over all of the data, rounded up.
@@ -110,6 +114,7 @@ class GroupSharpness(Record):
 
     rise: Estimate
     values: Tensor
+    sizes: tuple[int, ...]
     rho: float
     m: int
     groups: int
@@ -119,7 +124,9 @@ class GroupSharpness(Record):
 
     def __str__(self) -> str:
         sign = "≥" if self.lower_bound else "="
-        return f"{self.m}-sharpness S_{self.rho:g} {sign} {self.rise} ({self.method}, {len(self.values)} groups)"
+        few, many = min(self.sizes, default=self.m), max(self.sizes, default=self.m)
+        size = f"{few}" if few == many else f"{few}–{many}"
+        return f"{size}-sharpness S_{self.rho:g} {sign} {self.rise} ({self.method}, {len(self.values)} groups)"
 
 
 @dataclass(frozen=True)

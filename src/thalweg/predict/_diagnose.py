@@ -16,10 +16,18 @@ from thalweg.krylov._operator import SymmetricOperator
 from thalweg.krylov._widened import held, widened
 from thalweg.landscape import Landscape
 from thalweg.measures import DataErrors, data_errors
+from thalweg.measures._ends import rounding
 from thalweg.operators import Curvature, FunctionOperator, hessian
 from thalweg.operators._require import require_landscape
 from thalweg.predict._diagnosis_results import Diagnosis, LayerHealth
-from thalweg.predict._findings import of_gradient, of_layers, of_noise, of_rate, sorted_findings
+from thalweg.predict._findings import (
+    of_gradient,
+    of_layers,
+    of_noise,
+    of_preconditioner,
+    of_rate,
+    sorted_findings,
+)
 from thalweg.predict._layers import layer_health
 from thalweg.predict._noise import BatchNoise, batch_noise, curvature_spread
 from thalweg.predict._settings import Asked, checked
@@ -73,11 +81,13 @@ def diagnose(
 
     *Findings.* Dead units from a share of 0.25 (severe 0.9), saturated values from 0.5 (0.9), activations or gradients
     that differ by 10³ between layers (10⁶), a noise floor above half of the loss, batches of more than ten critical
-    sizes, a rate below a hundredth of the limit.
+    sizes, a rate below a hundredth of the limit. Where the gradient is zero, λ_min tells a minimum (a note) from a
+    saddle (severe); where neither is sure, layers whose weights are all zero are severe, and the rest is a warning.
+    Where no gradient is above Adam's ε, its preconditioner is nothing but ε, which is noted.
 
     Cost: some twenty to a hundred products for the leading eigenpairs, ten to fifty for Adam's; for small batches of
-    SGD 24 more with H and with Σ; about five gradients, two of them of single items or small batches, and one pass.
-    ``data`` adds what :func:`thalweg.data_errors` takes.
+    SGD 24 more with H and with Σ; those of λ_min where the gradient is zero; about five gradients, two of them of
+    single items or small batches, and one pass. ``data`` adds what :func:`thalweg.data_errors` takes.
 
     Items without weight, such as masked texts, count as ones whose gradient and curvature are zero, and all others
     with N/Σw, as in :func:`thalweg.gradient_covariance`.
@@ -130,10 +140,14 @@ def diagnose(
         top = eigenpairs(operator, min(3, landscape.size), "LA", tol=tol, generator=source, progress=bar)
         bar.advance(note="noise")
         items = _Items.of(landscape, gradient, top, operator, asked, source, bar)
-        scaled = _preconditioned(product, landscape.space.dtype, gradient, items, asked, tol, source, bar)
+        root = _root_mean_square(gradient, items, asked)
+        scaled = _preconditioned(product, landscape.space.dtype, root + asked.epsilon, tol, source, bar)
         leading = scaled if asked.optimizer == "adam" else top
         bar.advance(note="layers")
         layers = layer_health(landscape, slope)
+        norm = space.norm(gradient)
+        # What kind of point it is matters where no step leaves it.
+        least = _least(operator, tol, source, bar) if norm == 0 else None
         bar.advance(note="data")
         errors = _data_errors(landscape, tol, items.unknown, source, bar) if data else None
     sharpness, residual = float(leading.values[0]), float(leading.residuals[0])
@@ -141,11 +155,14 @@ def diagnose(
     limit, certain = (largest_rate(name, asked.momentum, value) for value in (sharpness, sharpness + residual))
     small = items.small_batch_rate(float(top.values[0]), asked)
     floor = items.floor(top, asked, limit)
-    norm = space.norm(gradient)
     critical = items.critical_batch()
     step = items.first_step(product, gradient, asked)
+    bare = not bool((root > asked.epsilon).any())
+    if bare:
+        items.unknown.setdefault("stable_rates", f"Adam's rate is that of ε = {asked.epsilon:g} alone")
     found = itertools.chain(
-        of_gradient(norm, loss),
+        of_gradient(norm, loss, least, float(top.values[0]), layers),
+        of_preconditioner(asked.epsilon) if bare and asked.optimizer == "adam" else (),
         of_rate(asked.lr, limit, certain, small),
         of_noise(loss, floor, asked.batch, critical, step),
         of_layers(layers, norm),
@@ -315,21 +332,30 @@ def _data_errors(
     return None
 
 
+def _least(operator: Curvature, tol: float, source: torch.Generator, bar: Progress) -> tuple[float, float]:
+    """Return λ_min, and how far it may be off by its residual and by rounding."""
+    pairs = eigenpairs(operator, 1, "SA", tol=tol, generator=source, progress=bar)
+    return float(pairs.values[0]), float(pairs.residuals[0]) + rounding(pairs)
+
+
+def _root_mean_square(gradient: Float[Tensor, " p"], items: _Items, asked: Asked) -> Float[Tensor, " p"]:
+    """Return √E g_B² of each parameter, which Adam divides by."""
+    square = gradient.square()
+    if items.noise is not None and items.noise.diagonal is not None:
+        square = square.add(items.noise.diagonal, alpha=asked.share)
+    return square.sqrt()
+
+
 def _preconditioned(
     operator: SymmetricOperator,
     known: torch.dtype,
-    gradient: Float[Tensor, " p"],
-    items: _Items,
-    asked: Asked,
+    diagonal: Float[Tensor, " p"],
     tol: float,
     source: torch.Generator,
     bar: Progress,
 ) -> Eigenpairs:
     """Return the leading eigenpair of P^{-1/2} H P^{-1/2}, which has the eigenvalues of P⁻¹H."""
-    square = gradient.square()
-    if items.noise is not None and items.noise.diagonal is not None:
-        square = square.add(items.noise.diagonal, alpha=asked.share)
-    root = square.sqrt().add(asked.epsilon).rsqrt()
+    root = diagonal.rsqrt()
     wrapped = FunctionOperator(
         lambda v: _rounded(root * (operator @ (root * v)), known),
         operator.space.size,

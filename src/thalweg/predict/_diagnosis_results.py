@@ -49,7 +49,8 @@ class Finding(Record):
 
     Attributes:
         severity: "severe", "warning" or "note".
-        subject: What it is about: "learning rate", "batch size", "noise", "gradient", or the name of a layer.
+        subject: What it is about: "learning rate", "batch size", "noise", "gradient", "preconditioner", or the name of
+            a layer.
         message: What was found.
         advice: What to do about it.
         value: The number behind it; ``None`` where there is none.

@@ -114,27 +114,56 @@ def of_noise(
         )
 
 
-def of_gradient(norm: float, loss: float) -> Iterator[Finding]:
-    """Look at the gradient as a whole."""
-    if norm == 0 and loss == 0:
-        yield Finding(
-            "note",
-            "gradient",
-            "The gradient is zero, and so is the loss: the data are fitted exactly.",
-            "There is nothing left to train.",
-            0.0,
-            0.0,
-        )
-    elif norm == 0:
-        yield Finding(
-            "severe",
-            "gradient",
-            "The gradient is zero: no step goes anywhere.",
-            "Look whether it is a minimum, by tw.critical_point(L, steps=0). If not, start from another "
-            "initialisation; zeros in all weights are a critical point.",
-            0.0,
-            0.0,
-        )
+def of_gradient(
+    norm: float, loss: float, least: tuple[float, float] | None, largest: float, layers: tuple[LayerHealth, ...]
+) -> Iterator[Finding]:
+    """Look at the gradient as a whole, and where it is zero at what kind of point that is.
+
+    Args:
+        norm: ‖∇L‖.
+        loss: L.
+        least: λ_min and how far it may be off, where the gradient is zero.
+        largest: λ_max.
+        layers: All of them.
+    """
+    if norm > 0 or least is None:
+        return
+    lowest, slack = least
+    empty = [layer.name for layer in layers if layer.weight_rms == 0]
+    start = "Start from another initialisation; zeros in all weights are a critical point."
+    if loss == 0:
+        severity, advice = "note", "There is nothing left to train."
+        text = "The gradient is zero, and so is the loss: the data are fitted exactly."
+    elif lowest > slack:
+        severity, advice = "note", "There is nothing left to train from here."
+        text = f"The gradient is zero, and the curvature positive in all directions: a minimum, of loss {loss:.3g}."
+    elif lowest < -slack:
+        severity, advice = "severe", start
+        text = f"The gradient is zero at a saddle or maximum, of curvature down to {lowest:.3g}: no step leaves it."
+    elif largest <= slack:
+        severity, advice = "severe", start
+        text = "The gradient is zero, and so is the curvature: no step goes anywhere."
+    elif empty:
+        severity, advice = "severe", start
+        text = f"The gradient is zero, and so are the weights of {', '.join(empty)}: no step goes anywhere."
+    else:
+        severity = "warning"
+        text = f"The gradient is zero and no curvature negative, at a loss of {loss:.3g}: no step goes anywhere."
+        advice = "Look closer whether it is a minimum, by tw.critical_point(L, steps=0)."
+    yield Finding(severity, "gradient", text, advice, 0.0, 0.0)
+
+
+def of_preconditioner(epsilon: float) -> Iterator[Finding]:
+    """Say that Adam's preconditioner is nothing but ε."""
+    yield Finding(
+        "note",
+        "preconditioner",
+        f"Adam's preconditioner is nothing but ε = {epsilon:g} here: no root mean square of a gradient is above it, "
+        "and the limit is that of gradients divided by ε.",
+        "Read the limit of gradient descent instead, or diagnose where gradients are larger.",
+        None,
+        None,
+    )
 
 
 def of_layers(layers: tuple[LayerHealth, ...], gradient_norm: float) -> Iterator[Finding]:
