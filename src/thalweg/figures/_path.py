@@ -54,7 +54,8 @@ def plot_path(
             figure.add_scatter(
                 x=curve.x, y=curve.y, mode="lines+markers", marker_size=6,
                 line={"color": curve.colour, "width": 2, "dash": curve.dash},
-                name=_screen.text(curve.name), legendgroup=_screen.text(curve.name), showlegend=bool(beside) and index == 1,
+                name=_screen.text(curve.name), legendgroup=_screen.text(curve.name),
+                showlegend=bool(beside) and index == 1,
                 customdata=[number(float(v), 4) for v in curve.y],
                 hovertemplate="α = %{x:.3g}<br>%{customdata}<extra></extra>", **where,
             )  # fmt: skip
