@@ -169,7 +169,10 @@ def test_the_landscape_and_the_model_stay_where_they_are():
         ({"directions": EYE, "points": 1}, r"points: expected at least 2, got 1"),
         ({"directions": EYE, "points": (3, 1)}, r"points: expected at least 2, got 1"),
         ({"directions": EYE, "span": (1.0, 1.0)}, r"span: expected two finite numbers"),
-        ({"directions": EYE, "span": ((0.0, 1.0), 2.0)}, r"span: expected \(first, last\), or such a pair for each of 2 "),
+        (
+            {"directions": EYE, "span": ((0.0, 1.0), 2.0)},
+            r"span: expected \(first, last\), or such a pair for each of 2 ",
+        ),
     ],
 )
 def test_bad_input_is_named(arguments, message):
