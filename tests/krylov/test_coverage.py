@@ -77,7 +77,7 @@ def test_traces_beside_known_pairs():
         assert 0.90 <= share(found, sum(eigenvalues)) <= 0.99
 
 
-@pytest.mark.parametrize("distribution", ["rademacher", "gaussian"])
+@pytest.mark.parametrize("distribution", [pytest.param("rademacher", marks=pytest.mark.slow), "gaussian"])
 @pytest.mark.parametrize("name", ["dominated", pytest.param("flat", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "probes", [8, pytest.param(16, marks=pytest.mark.slow), pytest.param(32, marks=pytest.mark.slow)]

@@ -130,7 +130,7 @@ FLAT = np.linspace(0.5, 1.5, 100).tolist()
 
 
 @pytest.mark.parametrize("method", ["hutch++", "xtrace"])
-@pytest.mark.parametrize("probes", [16, 32, 64])
+@pytest.mark.parametrize("probes", [16, 32, pytest.param(64, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("eigenvalues", [DECAYING, FLAT], ids=["decaying", "flat"])
 def test_intervals_of_sketches_cover(eigenvalues, probes, method):
     """In 90 to 99 % of 400 runs, without bias."""

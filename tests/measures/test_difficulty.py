@@ -185,6 +185,7 @@ def test_estimates_are_near_the_exact_index():
     assert again.index == found.index
 
 
+@pytest.mark.slow
 def test_random_products_cover_the_index():
     """40 runs of a network with 163 parameters for each alignment: 95 % intervals cover in most of them."""
     source = torch.Generator().manual_seed(3)

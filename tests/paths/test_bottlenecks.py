@@ -140,7 +140,10 @@ def test_a_path_with_a_loss_that_is_not_finite_is_no_way():
         (lambda: path_maxima(wells()[:1]), r"minima: expected at least two landscapes, got 1"),
         (lambda: path_maxima(wells(), labels=("a",)), r"labels: expected 3, as there are minima, got 1"),
         (lambda: path_maxima([1, 2]), r"minima\[0\]: expected a Landscape, got int"),
-        (lambda: path_maxima(wells(), "linear"), r"path: expected a function such as linear_path, got str"),
+        (
+            lambda: path_maxima(wells(), "linear"),
+            r"path: expected a function of two landscapes, or several of them, got 'linear'",
+        ),
     ],
 )
 def test_bad_input_is_refused(call, message):

@@ -144,6 +144,7 @@ def test_effective_rank_of_known_spectra():
     assert tw.effective_rank(tw.density(negative, probes=2, steps=3), 3) is None
 
 
+@pytest.mark.slow
 def test_effective_rank_error_covers():
     """With 20 probes the truth lies within two standard errors in 85 % of 200 runs or more."""
     generator = torch.Generator().manual_seed(3)

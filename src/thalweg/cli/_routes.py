@@ -63,7 +63,7 @@ class Measured:
             tolerance=self.tolerance,
             budget=self.points + _SPARE,
             statistics=statistics,
-            estimate_on=self.estimate_on,
+            estimate_on=self.estimate_on if statistics == "re-estimated" else None,
             progress=True,
         )
         return _route(name, cast("PathScan", found.path), found)

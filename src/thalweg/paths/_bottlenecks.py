@@ -79,12 +79,10 @@ def path_maxima(
         >>> path_maxima(ends).maxima.tolist()
         [[0.0, 1.0], [1.0, 0.0]]
     """
-    if not callable(path):
-        raise ArgumentError(f"path: expected a function such as linear_path, got {type(path).__name__}.")
     points = list(minima)
     for place, landscape in enumerate(points):
         require_landscape(f"minima[{place}]", landscape)
-    ways = [path] if callable(path) else list(path)
+    ways = list(path) if isinstance(path, (list, tuple)) else [path]
     if not ways or not all(callable(way) for way in ways):
         raise ArgumentError(f"path: expected a function of two landscapes, or several of them, got {path!r}.")
     count = len(points)
