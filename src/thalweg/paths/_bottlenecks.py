@@ -82,7 +82,7 @@ def path_maxima(
     points = list(minima)
     for place, landscape in enumerate(points):
         require_landscape(f"minima[{place}]", landscape)
-    ways = list(path) if isinstance(path, (list, tuple)) else [path]
+    ways = [path] if callable(path) else list(path) if isinstance(path, Sequence) else []
     if not ways or not all(callable(way) for way in ways):
         raise ArgumentError(f"path: expected a function of two landscapes, or several of them, got {path!r}.")
     count = len(points)
