@@ -41,8 +41,8 @@ def noise_tolerance(
 
     with the first crossing for the supremum; 1/σ² is the sharpness of PAC-Bayes (Neyshabur et al., 2017; Jiang et al.,
     2020, who take the fall of the accuracy, 0.1). Near a minimum σ² = 2 target / tr H.
-    σ is a standard deviation. With ``magnitude_aware`` parameter i has noise of variance σ²θᵢ² + ``floor``² instead,
-    which takes into account that parameters have different scales.
+    σ is a standard deviation. With ``magnitude_aware`` parameter i has noise of variance σ²θᵢ² plus the square of
+    ``floor``, which takes into account that parameters have different scales.
 
     The same draws serve all s, so that the mean is a curve, and its crossing is bracketed by doubling and found by
     bisection. The standard error of σ is that of the mean over draws divided by the slope of the curve.
